@@ -39,6 +39,7 @@ def run_online() -> None:
         run(connection)
         return
     from store.engine import open_database
+
     from store.settings import StoreSettings
 
     settings = StoreSettings()

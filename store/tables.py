@@ -181,9 +181,7 @@ class SuiteMember(Base):
     """One known example of an uploaded suite."""
 
     __tablename__ = "suite_members"
-    __table_args__ = (
-        CheckConstraint(_one_of("role", ("fit", "held_out")), name="role_is_known"),
-    )
+    __table_args__ = (CheckConstraint(_one_of("role", ("fit", "held_out")), name="role_is_known"),)
 
     suite_id: Mapped[int] = mapped_column(
         BigInteger, ForeignKey("suites.id", ondelete="CASCADE"), primary_key=True
@@ -239,7 +237,9 @@ class RunProbe(Base):
         CheckConstraint(_one_of("role", ("fit", "held_out")), name="role_is_known"),
     )
 
-    run_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    run_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True
+    )
     row: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     category: Mapped[str] = mapped_column(Text)
     role: Mapped[str] = mapped_column(Text)
@@ -256,7 +256,9 @@ class Epoch(Base):
     __tablename__ = "epochs"
     __table_args__ = (CheckConstraint("epoch >= 0", name="epoch_is_not_negative"),)
 
-    run_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    run_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True
+    )
     epoch: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     attempt: Mapped[int] = mapped_column(Integer)
     metrics: Mapped[dict[str, Any]] = mapped_column(JSONB)
@@ -269,10 +271,14 @@ class CurveBlock(Base):
 
     __tablename__ = "curve_blocks"
     __table_args__ = (
-        CheckConstraint(_one_of("dtype", ("float32", "float16", "int8", "int16", "int32")), name="dtype_is_known"),
+        CheckConstraint(
+            _one_of("dtype", ("float32", "float16", "int8", "int16", "int32")), name="dtype_is_known"
+        ),
     )
 
-    run_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    run_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True
+    )
     channel: Mapped[str] = mapped_column(Text, primary_key=True)
     epoch: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     shard: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
@@ -295,7 +301,9 @@ class Tagging(Base):
     dataset_id: Mapped[int] = mapped_column(
         BigInteger, ForeignKey("datasets.id", ondelete="RESTRICT"), index=True
     )
-    suite_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("suites.id", ondelete="RESTRICT"), index=True)
+    suite_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("suites.id", ondelete="RESTRICT"), index=True
+    )
     tagger: Mapped[str] = mapped_column(Text)
     parameters: Mapped[dict[str, Any]] = mapped_column(JSONB)
     categories: Mapped[list[str]] = mapped_column(JSONB)
@@ -325,9 +333,7 @@ class TaggingProbe(Base):
     """A probe that a tagging used: planted in the run, selected after training, or uploaded."""
 
     __tablename__ = "tagging_probes"
-    __table_args__ = (
-        CheckConstraint(_one_of("role", ("fit", "held_out")), name="role_is_known"),
-    )
+    __table_args__ = (CheckConstraint(_one_of("role", ("fit", "held_out")), name="role_is_known"),)
 
     tagging_id: Mapped[int] = mapped_column(
         BigInteger, ForeignKey("taggings.id", ondelete="CASCADE"), primary_key=True
@@ -414,7 +420,9 @@ class Decision(Base):
     __tablename__ = "decisions"
     __table_args__ = (
         Index("ix_decisions__dataset_id_index", "dataset_id", "index", text("id DESC")),
-        CheckConstraint(_one_of("decision", ("keep", "relabel", "exclude", "unsure")), name="decision_is_known"),
+        CheckConstraint(
+            _one_of("decision", ("keep", "relabel", "exclude", "unsure")), name="decision_is_known"
+        ),
         CheckConstraint("(decision = 'relabel') = (label IS NOT NULL)", name="relabel_has_a_label"),
     )
 
@@ -449,7 +457,9 @@ class Job(Base):
     dataset_id: Mapped[int | None] = mapped_column(
         BigInteger, ForeignKey("datasets.id", ondelete="CASCADE"), index=True
     )
-    run_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("runs.id", ondelete="CASCADE"), index=True)
+    run_id: Mapped[int | None] = mapped_column(
+        BigInteger, ForeignKey("runs.id", ondelete="CASCADE"), index=True
+    )
     tagging_id: Mapped[int | None] = mapped_column(
         BigInteger, ForeignKey("taggings.id", ondelete="CASCADE"), index=True
     )
@@ -464,5 +474,3 @@ class Job(Base):
     started_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     heartbeat_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-
-

@@ -1,0 +1,468 @@
+"""⑥ The bodies that cross the wire: what the server answers with, and what the client parses.
+
+One class per JSON object. Requests refuse unknown fields, so that a misspelt option is an error and not silence;
+answers ignore them, so that an older client reads a newer server.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Item = TypeVar("Item")
+Slug = Annotated[
+    str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="Lower case, digits, - and _.")
+]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f/\\]+$")]
+Modality = Literal["image", "text", "table", "vector"]
+Split = Literal["train", "validation", "test"]
+JobState = Literal["queued", "running", "succeeded", "failed", "aborted"]
+RunState = Literal["queued", "running", "finished", "failed", "aborted"]
+Calibration = Literal["none", "probes", "reviews"]
+Role = Literal["fit", "held_out"]
+DecisionWord = Literal["keep", "relabel", "exclude", "unsure"]
+
+
+class Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(extra="ignore", from_attributes=True)
+
+
+class Page(Answer, Generic[Item]):
+    """One page of a list. `next_cursor` is null on the last one."""
+
+    items: list[Item]
+    next_cursor: str | None = None
+
+
+# ---- problems and health
+
+
+class ProblemError(Answer):
+    """One fault: of a field (`field`) or of a row of bulk input (`index`)."""
+
+    code: str
+    message: str
+    field: str | None = None
+    index: int | None = None
+
+
+class Problem(Answer):
+    """RFC 9457. `detail` says what to do."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[ProblemError] = []
+    request_id: str
+
+
+class Health(Answer):
+    status: Literal["ok", "degraded"]
+    version: str
+    database: Literal["ok", "unreachable", "not_migrated"]
+    worker_seen_at: datetime | None = Field(description="Last sign of life of any worker.")
+
+
+# ---- projects, uploads, datasets, examples
+
+
+class ProjectCreate(Request):
+    name: Slug
+
+
+class Project(Answer):
+    id: int
+    name: str
+    created_at: datetime
+
+
+class Upload(Answer):
+    """A file that was sent; name it as a dataset's source with `upload:<id>`."""
+
+    id: str
+    filename: str
+    size_bytes: int
+    sha256: str
+
+
+class Noise(Request):
+    """Plants wrong labels while registering, for demonstrations and benchmarks; the truth is kept aside."""
+
+    share: float = Field(gt=0, lt=1, description="Share of the training labels to set wrong, uniformly.")
+    seed: int = 0
+
+
+class Source(Request):
+    """Where a dataset comes from."""
+
+    kind: Literal["digits", "npz", "parquet", "csv", "imagefolder"]
+    path: str | None = Field(
+        default=None,
+        description="`upload:<id>`, or a path on the server below one of its source roots; none for digits.",
+    )
+    modality: Modality | None = Field(default=None, description="Guessed from the columns when not given.")
+    label_column: str = "label"
+    key_column: str | None = Field(
+        default=None, description="Column of the user's own ids; row numbers otherwise."
+    )
+    split_column: str | None = Field(default=None, description="Column with train, validation or test.")
+    input_columns: list[str] | None = Field(default=None, description="Inputs; all other columns of a table.")
+    arrays: dict[str, str] = Field(
+        default={},
+        description="For npz: which array plays x_train, y_train, x_test, y_test, keys_train, keys_test.",
+    )
+    class_names: list[str] | None = None
+    validation_share: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of the train split set aside, by class, when there is no other.",
+    )
+    limit: int | None = Field(
+        default=None, gt=0, description="Only the first so many examples of the train split."
+    )
+    skip_invalid: bool = Field(
+        default=False, description="Leave out and list bad rows instead of refusing all."
+    )
+    noise: Noise | None = None
+
+
+class DatasetCreate(Request):
+    name: Name
+    source: Source
+
+
+class Dataset(Answer):
+    id: int
+    name: str
+    version: int
+    fingerprint: str
+    modality: Modality
+    num_examples: int
+    class_names: list[str]
+    splits: dict[str, int]
+    source: dict[str, Any]
+    created_at: datetime
+
+
+class Example(Answer):
+    index: int
+    key: str
+    label: int
+    label_name: str
+    split: Split
+    text: str | None = Field(default=None, description="Preview of a text.")
+    values: dict[str, Any] | None = Field(
+        default=None, description="Columns of a table row; first values of a vector."
+    )
+    picture_url: str | None = Field(default=None, description="Path of a PNG thumbnail.")
+
+
+# ---- suites and probes
+
+
+class GeneratorSpec(Request):
+    """One kind of probe to make or to choose. `count` is a wish, scaled down on small sets."""
+
+    name: Literal["flip", "corrupt", "scramble", "prototypical", "atypical"]
+    category: str | None = Field(
+        default=None, description="The category it stands for; each has its usual one."
+    )
+    count: int = Field(default=500, gt=1)
+    parameters: dict[str, Any] = {}
+
+
+class SuiteCreate(Request):
+    """A suite of generators. Without `generators`, the default suite."""
+
+    name: Name
+    generators: list[GeneratorSpec] | None = None
+    seed: int = 0
+
+
+class SuiteMemberIn(Request):
+    key: str
+    category: str
+
+
+class CategorySpec(Request):
+    """A category of the user's own."""
+
+    name: Slug
+    wrong_label: bool | None = Field(
+        default=None, description="Is its given label wrong? null: not applicable."
+    )
+
+
+class SuiteUpload(Request):
+    """Keys of existing examples with their categories. Files (CSV, Parquet) have the columns key and category."""
+
+    name: Name
+    dataset_id: int
+    members: list[SuiteMemberIn]
+    categories: list[CategorySpec] = Field(default=[], description="Categories of the user's own.")
+    seed: int = 0
+
+
+class Suite(Answer):
+    id: int
+    name: str
+    version: int
+    kind: Literal["generated", "uploaded"]
+    digest: str
+    definition: dict[str, Any]
+    dataset_id: int | None
+    num_members: int | None = None
+    warnings: list[str] = []
+    created_at: datetime
+
+
+class Probe(Answer):
+    """A row of a run whose category is known."""
+
+    run_id: int
+    row: int
+    category: str
+    role: Role
+    source_row: int
+    label: int | None = None
+    label_name: str | None = None
+
+
+# ---- runs and curves
+
+
+class RunCreate(Request):
+    """Trains on a dataset with planted probes: one run per seed, each displacing other sources."""
+
+    name: Name
+    dataset_id: int
+    suite: str | None = Field(
+        default="default", description="Name of a suite of generators; null plants nothing."
+    )
+    recipe: dict[str, Any] = Field(default={}, description="Overrides of the dataset's default recipe.")
+    seeds: list[int] = Field(default=[0, 1], min_length=1, max_length=8)
+    tag: bool = Field(
+        default=True, description="Tag with the reference tagger when the last run has finished."
+    )
+
+
+class Run(Answer):
+    id: int
+    name: str
+    dataset_id: int
+    suite_id: int | None
+    recipe: dict[str, Any]
+    protocol: dict[str, Any]
+    seed: int
+    slot: int
+    num_slots: int
+    num_epochs: int
+    num_rows: int
+    epochs_done: int
+    state: RunState
+    job_id: int | None = None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class Epoch(Answer):
+    epoch: int
+    metrics: dict[str, Any] = Field(description="train_loss, train_accuracy, validation_accuracy, seconds, …")
+    closed_at: datetime
+
+
+class Curve(Answer):
+    """One channel of one row; null where the row was not seen."""
+
+    row: int
+    values: list[float | None]
+
+
+class Curves(Answer):
+    run_id: int
+    channel: str
+    epochs: int
+    curves: list[Curve]
+
+
+class Band(Answer):
+    """Per epoch, quantiles of a category's probe curves."""
+
+    category: str
+    low: list[float | None] = Field(description="10 %")
+    median: list[float | None]
+    high: list[float | None] = Field(description="90 %")
+
+
+# ---- taggings, tags, scores
+
+
+class TaggingCreate(Request):
+    run_ids: list[int] = Field(min_length=1, max_length=16)
+    suite_id: int | None = Field(default=None, description="The suite planted in the runs when not given.")
+    tagger: Literal["reference"] = "reference"
+    k: int | None = Field(default=None, gt=0, description="Neighbours; from the suite's size when not given.")
+
+
+class Tagging(Answer):
+    id: int
+    dataset_id: int
+    suite_id: int
+    run_ids: list[int]
+    tagger: str
+    parameters: dict[str, Any]
+    categories: list[str]
+    calibration: Calibration
+    state: RunState
+    job_id: int | None = None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class Report(Answer):
+    tagging_id: int
+    report: dict[str, Any]
+
+
+class Tag(Answer):
+    """What one tagging says of one example."""
+
+    index: int
+    key: str
+    tag: str
+    suspicion: float | None = Field(description="0…1, 1 is bad; null where the example was not trained on.")
+    calibration: Calibration
+    position: int = Field(description="Place in the suspicious list, 0 worst.")
+    label: int
+    label_name: str
+    suggested_label: int | None
+    suggested_label_name: str | None
+    displaced: bool
+    probabilities: dict[str, float] | None
+    scores: dict[str, float | None] = {}
+    decision: DecisionWord | None = None
+    text: str | None = None
+    values: dict[str, Any] | None = None
+    picture_url: str | None = None
+
+
+class Facets(Answer):
+    """How many tags there are under a filter, in all, per tag and per class."""
+
+    count: int
+    tags: dict[str, int]
+    labels: dict[str, int]
+
+
+class Neighbour(Answer):
+    """One of the nearest fit probes of an example in one run."""
+
+    probe: Probe
+    distance: float
+    curve: list[float | None]
+    picture_url: str | None = None
+    text: str | None = None
+    values: dict[str, Any] | None = None
+
+
+class Explanation(Answer):
+    """Why one example has its tag: its curve in one run, over the bands, with its nearest probes."""
+
+    tagging_id: int
+    index: int
+    run_id: int
+    channel: str
+    curve: list[float | None]
+    bands: list[Band]
+    neighbours: list[Neighbour]
+    predicted: list[str | None] = Field(description="The class the model predicted, per epoch.")
+
+
+class Score(Answer):
+    id: int
+    dataset_id: int
+    method: str
+    bad_end: Literal["high", "low"]
+    run_ids: list[int]
+    created_at: datetime
+
+
+# ---- decisions, jobs, deletions
+
+
+class DecisionIn(Request):
+    index: int = Field(ge=0)
+    decision: DecisionWord
+    label: int | None = None
+    note: str = ""
+
+
+class Decision(Answer):
+    id: int
+    index: int
+    decision: DecisionWord
+    label: int | None
+    note: str
+    reviewer: str
+    created_at: datetime
+
+
+class Progress(Answer):
+    """`done` of `total` in `unit`; more keys by kind: epoch, num_epochs, examples_per_second, seconds_left."""
+
+    model_config = ConfigDict(extra="allow", from_attributes=True)
+
+    unit: str | None = None
+    done: float | None = None
+    total: float | None = None
+    seconds_left: float | None = None
+    examples_per_second: float | None = None
+
+
+class Job(Answer):
+    id: int
+    kind: Literal["register", "train", "tag"]
+    state: JobState
+    attempt: int
+    progress: Progress
+    error: str | None
+    result: dict[str, Any] | None
+    dataset_id: int | None
+    run_id: int | None
+    tagging_id: int | None
+    abort_requested: bool
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class RunsCreated(Answer):
+    runs: list[Run]
+    jobs: list[Job]
+    tagging: Tagging | None = None
+
+
+class Dependant(Answer):
+    """Something that cannot stay when another thing is deleted."""
+
+    kind: Literal["run", "suite", "tagging", "score"]
+    id: int
+    name: str
+
+
+class Deleted(Answer):
+    """What was deleted, or with `dry_run` what would be."""
+
+    kind: str
+    id: int
+    dependants: list[Dependant]
+    dry_run: bool = False
