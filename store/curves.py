@@ -1,0 +1,171 @@
+"""③ Curves as slabs: one `bytea` per (run, channel, epoch, shard of 65,536 rows).
+
+Writing an epoch is a COPY of a few blocks. One curve is one `substring` per epoch, which fetches one page of each
+block. A whole run is read shard by shard and transposed while a shard is in the cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from sondage.errors import InvalidInput, NotFound
+from store.bulk import copy_in, driver_connection, fetch_binary
+from store.tables import SHARD_ROWS, CurveBlock
+
+DTYPES = ("float32", "float16", "int8", "int16", "int32")
+Array = NDArray[Any]
+
+
+def write_epoch(session: Session, *, run_id: int, epoch: int, channels: Mapping[str, Array]) -> None:
+    """Store one epoch of some channels, replacing what is there.
+
+    Parameters
+    ----------
+    channels
+        Per channel an array [rows] of one of `DTYPES`; NaN (floats) or −1 (integers) where a row was not seen.
+
+    Raises
+    ------
+    InvalidInput
+        An array is not one-dimensional, or of a dtype that is not stored.
+    """
+    for channel, values in channels.items():
+        _check(channel, values)
+    with driver_connection(session).cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM curve_blocks WHERE run_id = %s AND epoch = %s AND channel = ANY(%s)",
+            [run_id, epoch, list(channels)],
+        )
+    copy_in(
+        session,
+        "curve_blocks",
+        ("run_id", "channel", "epoch", "shard", "dtype", "num_rows", "data"),
+        ("int8", "text", "int4", "int4", "text", "int4", "bytea"),
+        (
+            (run_id, channel, epoch, shard, values.dtype.name, len(block), block)
+            for channel, values in channels.items()
+            for shard, block in _blocks(values)
+        ),
+    )
+
+
+def _check(channel: str, values: Array) -> None:
+    if values.ndim != 1:
+        raise InvalidInput(
+            f"Channel {channel!r} must be one value per row, not shape {values.shape}.", field=channel
+        )
+    if values.dtype.name not in DTYPES:
+        raise InvalidInput(
+            f"Channel {channel!r}: dtype {values.dtype} is not one of {', '.join(DTYPES)}.", field=channel
+        )
+
+
+def _blocks(values: Array) -> Iterator[tuple[int, memoryview]]:
+    little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
+    for shard, start in enumerate(range(0, len(little), SHARD_ROWS)):
+        yield shard, memoryview(little[start : start + SHARD_ROWS].data).cast("B")
+
+
+def read_channel(
+    session: Session, *, run_id: int, channel: str, num_rows: int, epochs: Sequence[int] | None = None
+) -> Array:
+    """One channel of a whole run: an array [num_rows, epochs], C-contiguous, in the stored dtype.
+
+    Parameters
+    ----------
+    epochs
+        Which epochs, ascending; all closed ones when not given.
+    """
+    epochs = closed_epochs(session, run_id=run_id) if epochs is None else list(epochs)
+    dtype = channel_dtype(session, run_id=run_id, channel=channel)
+    curves = np.full((num_rows, len(epochs)), _missing(dtype), dtype=dtype)
+    for shard, block in read_shards(session, run_id=run_id, channel=channel, epochs=epochs, dtype=dtype):
+        start = shard * SHARD_ROWS
+        curves[start : start + block.shape[1]] = block.T
+    return curves
+
+
+def read_shards(
+    session: Session, *, run_id: int, channel: str, epochs: Sequence[int], dtype: np.dtype[Any]
+) -> Iterator[tuple[int, Array]]:
+    """The shards of a channel, each an array [epochs, rows of the shard]; at most 24 MiB at 90 epochs."""
+    column = {epoch: position for position, epoch in enumerate(epochs)}
+    for shard, num_rows in _shards(session, run_id, channel):
+        block = np.full((len(epochs), num_rows), _missing(dtype), dtype=dtype)
+        query = (
+            "SELECT epoch, data FROM curve_blocks"
+            " WHERE run_id = %s AND channel = %s AND epoch = ANY(%s) AND shard = %s"
+        )
+        for epoch, data in fetch_binary(session, query, [run_id, channel, list(epochs), shard]):
+            values = np.frombuffer(data, dtype.newbyteorder("<"))
+            block[column[epoch], : len(values)] = values
+        yield shard, block
+
+
+def _shards(session: Session, run_id: int, channel: str) -> list[tuple[int, int]]:
+    query = "SELECT shard, max(num_rows) FROM curve_blocks WHERE run_id = %s AND channel = %s"
+        " GROUP BY shard ORDER BY shard"
+    return [(shard, num_rows) for shard, num_rows in fetch_binary(session, query, [run_id, channel])]
+
+
+def read_rows(
+    session: Session, *, run_id: int, channel: str, rows: Sequence[int], epochs: Sequence[int] | None = None
+) -> Array:
+    """The curves of a few rows: an array [len(rows), epochs]. One page of each block is fetched per row."""
+    epochs = closed_epochs(session, run_id=run_id) if epochs is None else list(epochs)
+    dtype = channel_dtype(session, run_id=run_id, channel=channel)
+    curves = np.full((len(rows), len(epochs)), _missing(dtype), dtype=dtype)
+    column = {epoch: position for position, epoch in enumerate(epochs)}
+    query = (
+        "SELECT wanted.position, epoch, substring(data FROM wanted.start FOR %s)"
+        " FROM unnest(%s::int8[], %s::int4[], %s::int4[]) AS wanted (position, shard, start)"
+        " JOIN curve_blocks USING (shard) WHERE run_id = %s AND channel = %s AND epoch = ANY(%s)"
+    )
+    shards = [row // SHARD_ROWS for row in rows]
+    starts = [row % SHARD_ROWS * dtype.itemsize + 1 for row in rows]
+    parameters = [dtype.itemsize, list(range(len(rows))), shards, starts, run_id, channel, list(epochs)]
+    for position, epoch, data in fetch_binary(session, query, parameters):
+        if data:
+            curves[position, column[epoch]] = np.frombuffer(data, dtype.newbyteorder("<"))[0]
+    return curves
+
+
+def read_block(session: Session, *, run_id: int, channel: str, epoch: int, shard: int) -> CurveBlock:
+    block = session.get(CurveBlock, (run_id, channel, epoch, shard))
+    if block is None:
+        raise NotFound(f"Run {run_id} has no shard {shard} of {channel!r} in epoch {epoch}.")
+    return block
+
+
+def channels(session: Session, *, run_id: int) -> list[str]:
+    """The channels a run has recorded."""
+    statement = (
+        select(CurveBlock.channel).where(CurveBlock.run_id == run_id).distinct().order_by(CurveBlock.channel)
+    )
+    return list(session.scalars(statement))
+
+
+def channel_dtype(session: Session, *, run_id: int, channel: str) -> np.dtype[Any]:
+    statement = (
+        select(CurveBlock.dtype).where(CurveBlock.run_id == run_id, CurveBlock.channel == channel).limit(1)
+    )
+    name = session.scalar(statement)
+    if name is None:
+        recorded = ", ".join(channels(session, run_id=run_id)) or "none yet"
+        raise NotFound(f"Run {run_id} has no channel {channel!r}; recorded: {recorded}.")
+    return np.dtype(name)
+
+
+def closed_epochs(session: Session, *, run_id: int) -> list[int]:
+    query = "SELECT epoch FROM epochs WHERE run_id = %s ORDER BY epoch"
+    return [epoch for (epoch,) in fetch_binary(session, query, [run_id])]
+
+
+def _missing(dtype: np.dtype[Any]) -> float:
+    return float("nan") if dtype.kind == "f" else -1

@@ -1,0 +1,55 @@
+"""Decisions: what reviewers said of examples. Append-only; the newest of an example counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from store.paging import newest_first
+from store.tables import Dataset, Decision
+
+
+def append(
+    session: Session,
+    *,
+    dataset: Dataset,
+    index: int,
+    decision: str,
+    label: int | None = None,
+    note: str = "",
+    reviewer: str = "",
+) -> Decision:
+    made = Decision(
+        project_id=dataset.project_id,
+        dataset_id=dataset.id,
+        index=index,
+        decision=decision,
+        label=label,
+        note=note,
+        reviewer=reviewer,
+    )
+    session.add(made)
+    session.flush()
+    session.refresh(made)
+    return made
+
+
+def newest(session: Session, *, dataset_id: int, indices: Sequence[int]) -> dict[int, Decision]:
+    """The decision that counts, for each of these examples that has one."""
+    statement = (
+        select(Decision)
+        .distinct(Decision.index)
+        .where(Decision.dataset_id == dataset_id, Decision.index.in_(indices))
+        .order_by(Decision.index, Decision.id.desc())
+    )
+    return {decision.index: decision for decision in session.scalars(statement)}
+
+
+def listed(
+    session: Session, *, dataset_id: int, below: int | None = None, limit: int = 100
+) -> tuple[Sequence[Decision], int | None]:
+    """The whole history, newest first."""
+    statement = select(Decision).where(Decision.dataset_id == dataset_id)
+    return newest_first(session, statement, number=Decision.id, below=below, limit=limit)

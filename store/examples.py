@@ -1,0 +1,86 @@
+"""① Examples: `index`, the user's `key`, the given label, the split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from sondage.errors import NotFound
+from store.bulk import fetch_binary
+from store.paging import ascending
+from store.tables import Example
+
+
+@dataclass(frozen=True)
+class ExampleColumns:
+    """All examples of a dataset as columns, in order.
+
+    `labels` int64 [N], `splits` str [N] (train, validation or test).
+    """
+
+    labels: NDArray[np.int64]
+    splits: NDArray[np.str_]
+
+    @property
+    def train_rows(self) -> NDArray[np.int64]:
+        return np.flatnonzero(self.splits == "train")
+
+    @property
+    def validation_rows(self) -> NDArray[np.int64]:
+        """The validation split, or the test split of a dataset without one."""
+        rows = np.flatnonzero(self.splits == "validation")
+        return rows if rows.size else np.flatnonzero(self.splits == "test")
+
+
+def columns(session: Session, *, dataset_id: int) -> ExampleColumns:
+    query = 'SELECT label, split FROM examples WHERE dataset_id = %s ORDER BY "index"'
+    rows = list(fetch_binary(session, query, [dataset_id]))
+    return ExampleColumns(
+        labels=np.fromiter((row[0] for row in rows), np.int64, len(rows)),
+        splits=np.array([row[1] for row in rows], dtype="U10"),
+    )
+
+
+def get(session: Session, *, dataset_id: int, index: int) -> Example:
+    example = session.get(Example, (dataset_id, index))
+    if example is None:
+        raise NotFound(f"Dataset {dataset_id} has no example {index}.")
+    return example
+
+
+def listed(
+    session: Session,
+    *,
+    dataset_id: int,
+    label: int | None = None,
+    split: str | None = None,
+    key: str | None = None,
+    above: int | None = None,
+    limit: int = 100,
+) -> tuple[Sequence[Example], int | None]:
+    statement = select(Example).where(Example.dataset_id == dataset_id)
+    if label is not None:
+        statement = statement.where(Example.label == label)
+    if split is not None:
+        statement = statement.where(Example.split == split)
+    if key is not None:
+        statement = statement.where(Example.key == key)
+    return ascending(session, statement, number=Example.index, above=above, limit=limit)
+
+
+def keys(session: Session, *, dataset_id: int, indices: Sequence[int]) -> dict[int, str]:
+    """The keys of some examples, by index."""
+    query = 'SELECT "index", key FROM examples WHERE dataset_id = %s AND "index" = ANY(%s)'
+    return dict(fetch_binary(session, query, [dataset_id, list(indices)]))
+
+
+def indices_of(session: Session, *, dataset_id: int, keys: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """Index and split of each key that exists."""
+    query = 'SELECT key, "index", split FROM examples WHERE dataset_id = %s AND key = ANY(%s)'
+    rows = fetch_binary(session, query, [dataset_id, list(keys)])
+    return {key: (index, split) for key, index, split in rows}

@@ -1,0 +1,100 @@
+"""⑤ Scores are slabs: a float per example by a named method, averaged over some runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from sondage.errors import NotFound
+from store.bulk import copy_in, fetch_binary
+from store.paging import newest_first
+from store.tables import SHARD_ROWS, Dataset, Score, score_runs
+
+
+def save(
+    session: Session,
+    *,
+    dataset: Dataset,
+    method: str,
+    bad_end: str,
+    run_ids: Sequence[int],
+    values: NDArray[np.float32],
+) -> Score:
+    """Store a score of these runs, in place of the same one from earlier.
+
+    Parameters
+    ----------
+    values
+        float32 [N], NaN where an example has none.
+    """
+    digest = runs_digest(run_ids)
+    session.execute(
+        delete(Score).where(
+            Score.dataset_id == dataset.id, Score.method == method, Score.runs_digest == digest
+        )
+    )
+    score = Score(
+        project_id=dataset.project_id,
+        dataset_id=dataset.id,
+        method=method,
+        bad_end=bad_end,
+        runs_digest=digest,
+    )
+    session.add(score)
+    session.flush()
+    session.execute(insert(score_runs), [{"score_id": score.id, "run_id": run_id} for run_id in run_ids])
+    little = np.ascontiguousarray(values, dtype="<f4")
+    blocks = (
+        (score.id, shard, memoryview(little[start : start + SHARD_ROWS].data).cast("B"))
+        for shard, start in enumerate(range(0, len(little), SHARD_ROWS))
+    )
+    copy_in(session, "score_blocks", ("score_id", "shard", "data"), ("int8", "int4", "bytea"), blocks)
+    return score
+
+
+def values(session: Session, *, score_id: int) -> NDArray[np.float32]:
+    """float32 [N], NaN where an example has no score."""
+    query = "SELECT data FROM score_blocks WHERE score_id = %s ORDER BY shard"
+    blocks = [np.frombuffer(data, "<f4") for (data,) in fetch_binary(session, query, [score_id])]
+    return np.concatenate(blocks).astype(np.float32) if blocks else np.empty(0, np.float32)
+
+
+def get(session: Session, *, project_id: int, score_id: int) -> Score:
+    score = session.scalars(
+        select(Score).where(Score.project_id == project_id, Score.id == score_id)
+    ).one_or_none()
+    if score is None:
+        raise NotFound(f"There is no score {score_id} in this project.")
+    return score
+
+
+def of_runs(session: Session, *, dataset_id: int, run_ids: Sequence[int]) -> dict[str, Score]:
+    """The scores averaged over exactly these runs, by method."""
+    statement = select(Score).where(Score.dataset_id == dataset_id, Score.runs_digest == runs_digest(run_ids))
+    return {score.method: score for score in session.scalars(statement)}
+
+
+def listed(
+    session: Session,
+    *,
+    project_id: int,
+    dataset_id: int | None = None,
+    method: str | None = None,
+    below: int | None = None,
+    limit: int = 100,
+) -> tuple[Sequence[Score], int | None]:
+    statement = select(Score).where(Score.project_id == project_id)
+    if dataset_id is not None:
+        statement = statement.where(Score.dataset_id == dataset_id)
+    if method is not None:
+        statement = statement.where(Score.method == method)
+    return newest_first(session, statement, number=Score.id, below=below, limit=limit)
+
+
+def runs_digest(run_ids: Sequence[int]) -> str:
+    """Names a set of runs: their numbers, ascending, joined by commas."""
+    return ",".join(str(run_id) for run_id in sorted(set(run_ids)))

@@ -1,0 +1,98 @@
+"""④ Suites: named, versioned sets of probes. The same definition under the same name is the same version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from sondage.errors import NotFound
+from store.bulk import copy_in
+from store.paging import newest_first
+from store.tables import Suite, SuiteMember
+
+
+def add(
+    session: Session,
+    *,
+    project_id: int,
+    name: str,
+    digest: str,
+    definition: dict[str, Any],
+    dataset_id: int | None = None,
+    members: Sequence[tuple[int, str, str]] = (),
+) -> Suite:
+    """The version with this digest, or a new one.
+
+    Parameters
+    ----------
+    dataset_id, members
+        Of an uploaded suite: the dataset whose examples it names, and (index, category, role) of each.
+    """
+    key = {"key": f"suite/{project_id}/{name}"}
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), key)
+    same_name = (Suite.project_id == project_id) & (Suite.name == name)
+    there = session.scalars(select(Suite).where(same_name, Suite.digest == digest)).one_or_none()
+    if there is not None:
+        return there
+    latest = session.scalar(select(func.max(Suite.version)).where(same_name)) or 0
+    suite = Suite(
+        project_id=project_id,
+        name=name,
+        version=latest + 1,
+        kind="generated" if dataset_id is None else "uploaded",
+        digest=digest,
+        definition=definition,
+        dataset_id=dataset_id,
+    )
+    session.add(suite)
+    session.flush()
+    copy_in(
+        session,
+        "suite_members",
+        ("suite_id", "index", "category", "role"),
+        ("int8", "int8", "text", "text"),
+        ((suite.id, *member) for member in members),
+    )
+    return suite
+
+
+def get(session: Session, *, project_id: int, suite_id: int) -> Suite:
+    suite = session.scalars(
+        select(Suite).where(Suite.project_id == project_id, Suite.id == suite_id)
+    ).one_or_none()
+    if suite is None:
+        raise NotFound(f"There is no suite {suite_id} in this project.")
+    return suite
+
+
+def latest(session: Session, *, project_id: int, name: str) -> Suite | None:
+    """The newest version of a name."""
+    statement = select(Suite).where(Suite.project_id == project_id, Suite.name == name)
+    return session.scalars(statement.order_by(Suite.version.desc()).limit(1)).one_or_none()
+
+
+def members(session: Session, *, suite_id: int) -> Sequence[SuiteMember]:
+    return session.scalars(
+        select(SuiteMember).where(SuiteMember.suite_id == suite_id).order_by(SuiteMember.index)
+    ).all()
+
+
+def num_members(session: Session, *, suite_ids: Sequence[int]) -> dict[int, int]:
+    statement = (
+        select(SuiteMember.suite_id, func.count())
+        .where(SuiteMember.suite_id.in_(suite_ids))
+        .group_by(SuiteMember.suite_id)
+    )
+    return {row[0]: row[1] for row in session.execute(statement)}
+
+
+def listed(
+    session: Session, *, project_id: int, name: str | None = None, below: int | None = None, limit: int = 100
+) -> tuple[Sequence[Suite], int | None]:
+    statement = select(Suite).where(Suite.project_id == project_id)
+    if name is not None:
+        statement = statement.where(Suite.name == name)
+    return newest_first(session, statement, number=Suite.id, below=below, limit=limit)

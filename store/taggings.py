@@ -1,0 +1,154 @@
+"""⑤ Taggings: one tagger applied to the curves of some runs against one suite, with its probes and its report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from sondage.errors import InvalidInput, NotFound
+from store.bulk import copy_in
+from store.paging import newest_first
+from store.tables import Run, Tagging, TaggingProbe, TaggingRun
+
+
+def create(
+    session: Session,
+    *,
+    project_id: int,
+    runs: Sequence[Run],
+    suite_id: int,
+    tagger: str,
+    parameters: dict[str, Any] | None = None,
+) -> Tagging:
+    """A queued tagging. Its job is made when all its runs have finished (`defer_if_ready`).
+
+    Raises
+    ------
+    InvalidInput
+        The runs are not all of one dataset version.
+    """
+    if len({run.dataset_id for run in runs}) != 1:
+        raise InvalidInput("All runs of a tagging must be of the same dataset version.", field="run_ids")
+    tagging = Tagging(
+        project_id=project_id,
+        dataset_id=runs[0].dataset_id,
+        suite_id=suite_id,
+        tagger=tagger,
+        parameters=parameters or {},
+        categories=[],
+        calibration="none",
+        state="queued",
+    )
+    session.add(tagging)
+    session.flush()
+    for position, run in enumerate(runs):
+        session.add(TaggingRun(tagging_id=tagging.id, run_id=run.id, position=position))
+    session.flush()
+    session.refresh(tagging)
+    return tagging
+
+
+def defer_if_ready(session: Session, *, tagging: Tagging) -> None:
+    """Make the tagging's job once every run has finished. The runs are locked: the last one to finish does it."""
+    from store import jobs
+
+    states = session.scalars(
+        select(Run.state)
+        .join(TaggingRun, TaggingRun.run_id == Run.id)
+        .where(TaggingRun.tagging_id == tagging.id)
+        .with_for_update(of=Run)
+    ).all()
+    if all(state == "finished" for state in states):
+        jobs.create(session, project_id=tagging.project_id, kind="tag", tagging_id=tagging.id)
+
+
+def run_has_ended(session: Session, *, run_id: int, state: str) -> None:
+    """Wake the queued taggings that wait for a run, or end them with it."""
+    statement = (
+        select(Tagging)
+        .join(TaggingRun, TaggingRun.tagging_id == Tagging.id)
+        .where(TaggingRun.run_id == run_id, Tagging.state == "queued")
+        .with_for_update(of=Tagging)
+    )
+    for tagging in session.scalars(statement).all():
+        if state == "finished":
+            defer_if_ready(session, tagging=tagging)
+        else:
+            set_state(session, tagging_id=tagging.id, state=state)
+
+
+def get(session: Session, *, project_id: int, tagging_id: int) -> Tagging:
+    statement = select(Tagging).where(Tagging.project_id == project_id, Tagging.id == tagging_id)
+    tagging = session.scalars(statement).one_or_none()
+    if tagging is None:
+        raise NotFound(f"There is no tagging {tagging_id} in this project.")
+    return tagging
+
+
+def listed(
+    session: Session,
+    *,
+    project_id: int,
+    dataset_id: int | None = None,
+    run_id: int | None = None,
+    below: int | None = None,
+    limit: int = 100,
+) -> tuple[Sequence[Tagging], int | None]:
+    statement = select(Tagging).where(Tagging.project_id == project_id)
+    if dataset_id is not None:
+        statement = statement.where(Tagging.dataset_id == dataset_id)
+    if run_id is not None:
+        of_run = select(TaggingRun.tagging_id).where(TaggingRun.run_id == run_id)
+        statement = statement.where(Tagging.id.in_(of_run))
+    return newest_first(session, statement, number=Tagging.id, below=below, limit=limit)
+
+
+def run_ids(session: Session, *, tagging_ids: Sequence[int]) -> dict[int, list[int]]:
+    """The runs of each tagging, in order."""
+    statement = (
+        select(TaggingRun.tagging_id, TaggingRun.run_id)
+        .where(TaggingRun.tagging_id.in_(tagging_ids))
+        .order_by(TaggingRun.tagging_id, TaggingRun.position)
+    )
+    numbers: dict[int, list[int]] = {tagging_id: [] for tagging_id in tagging_ids}
+    for tagging_id, run_id in session.execute(statement):
+        numbers[tagging_id].append(run_id)
+    return numbers
+
+
+def set_state(session: Session, *, tagging_id: int, state: str) -> None:
+    ended = func.now() if state in ("finished", "failed", "aborted") else None
+    session.execute(update(Tagging).where(Tagging.id == tagging_id).values(state=state, finished_at=ended))
+
+
+def save_report(
+    session: Session, *, tagging_id: int, categories: Sequence[str], calibration: str, report: dict[str, Any]
+) -> None:
+    values = {"categories": list(categories), "calibration": calibration, "report": report}
+    session.execute(update(Tagging).where(Tagging.id == tagging_id).values(values))
+
+
+def save_probes(
+    session: Session, *, tagging_id: int, probes: Iterable[tuple[int, int, str, str, int]]
+) -> None:
+    """Replace the probes a tagging used by (run_id, row, category, role, source_row)."""
+    session.execute(TaggingProbe.__table__.delete().where(TaggingProbe.tagging_id == tagging_id))  # type: ignore[attr-defined]  # a Table
+    copy_in(
+        session,
+        "tagging_probes",
+        ("tagging_id", "run_id", "row", "category", "role", "source_row"),
+        ("int8", "int8", "int8", "text", "text", "int8"),
+        ((tagging_id, *probe) for probe in probes),
+    )
+
+
+def probes(session: Session, *, tagging_id: int, run_id: int) -> Sequence[TaggingProbe]:
+    """The probes of one run that a tagging used, by row."""
+    return session.scalars(
+        select(TaggingProbe)
+        .where(TaggingProbe.tagging_id == tagging_id, TaggingProbe.run_id == run_id)
+        .order_by(TaggingProbe.row)
+    ).all()
