@@ -109,8 +109,10 @@ def read_shards(
 
 
 def _shards(session: Session, run_id: int, channel: str) -> list[tuple[int, int]]:
-    query = "SELECT shard, max(num_rows) FROM curve_blocks WHERE run_id = %s AND channel = %s"
+    query = (
+        "SELECT shard, max(num_rows) FROM curve_blocks WHERE run_id = %s AND channel = %s"
         " GROUP BY shard ORDER BY shard"
+    )
     return [(shard, num_rows) for shard, num_rows in fetch_binary(session, query, [run_id, channel])]
 
 
