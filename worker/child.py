@@ -1,0 +1,118 @@
+"""The process that does one attempt at one job. Started by `worker/supervise.py`, in a process group of its own.
+
+A crash, an out-of-memory or an abort of the work never takes the worker down. It ends with its worker, on Linux and
+on macOS: it reads a pipe that only the worker holds open, and takes its whole group with it when that closes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+from store.engine import open_database, transaction
+
+from sondage.errors import JobAborted, SondageError, Unavailable
+from store import jobs
+from worker.context import Work
+from worker.jobs import run_job
+from worker.settings import WorkerSettings
+
+DONE, ENDED, TRY_AGAIN = 0, 3, 75
+"""Exit codes: the job is settled; it was aborted or superseded; the database was lost for too long."""
+
+logger = logging.getLogger("worker.child")
+
+
+def main() -> int:
+    arguments = _arguments()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _end_with_parent(arguments.parent_fd)
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker decides, not the terminal
+    settings = WorkerSettings()
+    database = open_database(settings.database_url, settings.data_dir)
+    try:
+        with transaction(database.engine) as session:
+            job = jobs.hold(session, job_id=arguments.job_id, attempt=arguments.attempt)
+            work = Work(
+                database=database,
+                settings=settings,
+                job_id=job.id,
+                attempt=job.attempt,
+                project_id=job.project_id,
+                arguments=job.arguments,
+                dataset_id=job.dataset_id,
+                run_id=job.run_id,
+                tagging_id=job.tagging_id,
+            )
+            kind = job.kind
+        return _settle(work, kind)
+    except JobAborted as ended:
+        logger.info("%s", ended)
+        return ENDED
+    except Unavailable as lost:
+        logger.error("%s", lost)
+        return TRY_AGAIN
+    finally:
+        database.close()
+
+
+def _settle(work: Work, kind: str) -> int:
+    """Do the work; a fault of the work itself ends the job in `failed` with words that a user can act on."""
+    try:
+        run_job(kind, work)
+    except (JobAborted, Unavailable):
+        raise
+    except SondageError as fault:
+        _fail(work, str(fault))
+    except MemoryError:
+        _fail(work, "Not enough memory. Use a smaller batch_size, a smaller image_size, or a larger machine.")
+    except OSError as fault:
+        _fail(work, f"{fault}. Is there space left on the disk, and may the worker write to the data folder?")
+    except Exception as fault:
+        logger.exception("job %d failed", work.job_id)
+        _fail(
+            work,
+            f"{type(fault).__name__}: {fault}. This is a fault of Sondage or of your own model; the worker's log has the trace.",
+        )
+    return DONE
+
+
+def _fail(work: Work, error: str) -> None:
+    def step() -> None:
+        with work.transaction() as session:
+            jobs.fail(session, job_id=work.job_id, attempt=work.attempt, error=error)
+
+    logger.error("job %d: %s", work.job_id, error)
+    work.patiently(step)
+
+
+def _end_with_parent(descriptor: int) -> None:
+    """Take the whole process group down once the worker's end of the pipe closes, however the worker ended."""
+
+    def watch() -> None:
+        os.read(descriptor, 1)
+        os.killpg(os.getpgid(0), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(ENDED)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--job-id", type=int, required=True)
+    parser.add_argument("--attempt", type=int, required=True)
+    parser.add_argument("--parent-fd", type=int, required=True)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

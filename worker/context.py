@@ -1,0 +1,59 @@
+"""What a job is given to work with: the database, the settings, its own number and attempt."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy.orm import Session
+from store.engine import Database, transaction
+
+from sondage.errors import Unavailable
+from store import jobs
+from worker.settings import WorkerSettings
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Work:
+    """One attempt at one job."""
+
+    database: Database
+    settings: WorkerSettings
+    job_id: int
+    attempt: int
+    project_id: int
+    arguments: dict[str, Any]
+    dataset_id: int | None = None
+    run_id: int | None = None
+    tagging_id: int | None = None
+
+    @property
+    def data_dir(self) -> Path:
+        return self.settings.data_dir
+
+    def transaction(self) -> AbstractContextManager[Session]:
+        return transaction(self.database.engine)
+
+    def report(self, **progress: Any) -> None:
+        """Tell how far the work is. Raises `JobAborted` when it is to stop."""
+        with self.transaction() as session:
+            jobs.report_progress(session, job_id=self.job_id, attempt=self.attempt, progress=progress)
+
+    def patiently(self, step: Callable[[], Result]) -> Result:
+        """Do a step that is one transaction, again and again while the database is away."""
+        deadline = time.monotonic() + self.settings.database_patience_seconds
+        pause = 0.1
+        while True:
+            try:
+                return step()
+            except Unavailable:
+                if time.monotonic() + pause > deadline:
+                    raise
+                time.sleep(pause)
+                pause = min(pause * 2, 5.0)

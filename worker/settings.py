@@ -1,0 +1,34 @@
+"""Settings of the worker: `SONDAGE_…` variables, read once in `worker/__main__.py` and passed down."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from store.settings import StoreSettings
+
+
+class WorkerSettings(StoreSettings):
+    """What a worker may read, how much, and how it behaves."""
+
+    device: str = Field(default="auto", description="Where to train: auto, cpu, cuda, cuda:1 …")
+    num_threads: int | None = Field(
+        default=None, gt=0, description="Processor threads of a training; torch's own choice when unset."
+    )
+    concurrency: int = Field(default=1, gt=0, description="Jobs at a time.")
+    heartbeat_seconds: float = Field(
+        default=2.0, gt=0, description="Between two signs of life of the worker."
+    )
+    stalled_seconds: float = Field(
+        default=10.0, gt=0, description="Silence after which a worker's jobs are taken over."
+    )
+    max_attempts: int = Field(default=10, gt=0, description="Pick-ups of one job before it is given up.")
+    database_patience_seconds: float = Field(
+        default=300.0, gt=0, description="How long a training waits for a lost database."
+    )
+
+    @field_validator("stalled_seconds")
+    @classmethod
+    def _longer_than_a_heartbeat(cls, value: float) -> float:
+        if value < 1:
+            raise ValueError("must be at least 1 second, or a busy worker counts as dead")
+        return value
