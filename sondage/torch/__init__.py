@@ -1,0 +1,6 @@
+"""③ Recording from a PyTorch training. The only part of the library that imports torch."""
+
+from sondage.torch.buffer import EpochBuffer
+from sondage.torch.losses import margin, per_example_loss
+
+__all__ = ["EpochBuffer", "margin", "per_example_loss"]

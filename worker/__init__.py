@@ -1,0 +1,1 @@
+"""The worker: takes jobs, reads sources, trains, records, tags. The only package that trains with torch."""

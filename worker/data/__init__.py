@@ -1,0 +1,1 @@
+"""① From sources to batches that carry row numbers."""

@@ -1,0 +1,1 @@
+"""② The training engine: recipes, models, the loop, checkpoints. Imports torch and numpy alone."""
