@@ -437,6 +437,20 @@ class Decision(Base):
     created_at: Mapped[datetime] = _created_at()
 
 
+class IdempotencyKey(Base):
+    """A request that made something, by the key its client gave it, with the answer: asked again, it is repeated."""
+
+    __tablename__ = "idempotency_keys"
+
+    project_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True
+    )
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    request_digest: Mapped[bytes] = mapped_column(LargeBinary)
+    answer: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    created_at: Mapped[datetime] = _created_at()
+
+
 class Job(Base):
     """The truth about a piece of long work. Procrastinate only carries its number to a worker."""
 

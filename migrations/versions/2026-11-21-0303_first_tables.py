@@ -1,4 +1,4 @@
-"""First tables: projects, keys, datasets, suites, runs, curves, taggings, scores, decisions, jobs; procrastinate beside them."""
+"""First tables: projects, keys, datasets, suites, runs, curves, taggings, scores, decisions, jobs, idempotency keys; procrastinate beside them."""
 
 from __future__ import annotations
 
@@ -142,6 +142,21 @@ def create_tables() -> None:
         sa.UniqueConstraint("dataset_id", "key", name=op.f("uq_examples__dataset_id_key")),
     )
     op.create_index("ix_examples__dataset_id_label", "examples", ["dataset_id", "label"], unique=False)
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("project_id", sa.BigInteger(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("request_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("answer", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id"],
+            ["projects.id"],
+            name=op.f("fk_idempotency_keys__project_id__projects"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("project_id", "key", name=op.f("pk_idempotency_keys")),
+    )
     op.create_table(
         "scores",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -537,6 +552,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_scores__project_id"), table_name="scores")
     op.drop_index(op.f("ix_scores__dataset_id"), table_name="scores")
     op.drop_table("scores")
+    op.drop_table("idempotency_keys")
     op.drop_index("ix_examples__dataset_id_label", table_name="examples")
     op.drop_table("examples")
     op.drop_index(op.f("ix_decisions__project_id"), table_name="decisions")
