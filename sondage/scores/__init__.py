@@ -1,0 +1,1 @@
+"""⑤ Scores: a number per example by a named method."""

@@ -1,0 +1,1 @@
+"""⑤ Tagging: from curves and probes to a tag, a suspicion and a report."""

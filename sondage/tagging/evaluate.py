@@ -1,0 +1,225 @@
+"""⑤ The report of a tagging: how well held-out probes are told apart, and when each category is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sondage.curves import Curves
+from sondage.probes.plan import Probes
+from sondage.probes.suite import Category
+from sondage.tagging.prepare import Prepared
+from sondage.types import AnyArray, Labels, Mask, Probabilities
+
+FEW_HELD_OUT = 20
+FEW_EPOCHS = 5
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Held-out probes of one run, or of all of them.
+
+    Parameters
+    ----------
+    categories : tuple of str
+        Order of rows and columns.
+    confusion : int64 array, shape (categories, categories)
+        Number of held-out probes: row, what it is; column, its tag.
+    """
+
+    categories: tuple[str, ...]
+    confusion: AnyArray
+
+    @property
+    def accuracy(self) -> float | None:
+        """0…1, high is good; None without held-out probes."""
+        return _share(int(np.trace(self.confusion)), int(self.confusion.sum()))
+
+    def to_dict(self) -> dict[str, Any]:
+        hits, actual, tagged = np.diag(self.confusion), self.confusion.sum(axis=1), self.confusion.sum(axis=0)
+        return {
+            "num_held_out": int(self.confusion.sum()),
+            "accuracy": self.accuracy,
+            "confusion": {
+                "counts": self.confusion.tolist(),
+                "shares": [
+                    [_share(int(count), int(num)) for count in row]
+                    for row, num in zip(self.confusion, actual, strict=True)
+                ],
+            },
+            "precision": _by_category(self.categories, hits, tagged),
+            "recall": _by_category(self.categories, hits, actual),
+        }
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """One run: its evaluation, its numbers of probes, and when each category is learned."""
+
+    name: str
+    k: int
+    num_epochs: int
+    num_probes: dict[str, dict[str, int]]
+    evaluation: Evaluation
+    learned: dict[str, dict[str, Any]]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "run": self.name,
+            "k": self.k,
+            "num_epochs": self.num_epochs,
+            "num_probes": self.num_probes,
+            **self.evaluation.to_dict(),
+            "learned": self.learned,
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """The report of a tagging.
+
+    Parameters
+    ----------
+    categories : tuple of Category
+    protocol : str
+        What was recorded and when.
+    overall : Evaluation
+        The held-out probes of all runs together.
+    runs : tuple of RunReport
+    warnings : tuple of str
+    """
+
+    categories: tuple[Category, ...]
+    protocol: str
+    overall: Evaluation
+    runs: tuple[RunReport, ...]
+    warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able: None where there is no number. Epochs count from 0."""
+        return {
+            "tagger": "reference",
+            "categories": [{"name": c.name, "wrong_label": c.wrong_label} for c in self.categories],
+            "protocol": self.protocol,
+            "calibration": "none",
+            "held_out_trained_on": True,
+            "overall": self.overall.to_dict(),
+            "runs": [run.to_dict() for run in self.runs],
+            "warnings": list(self.warnings),
+        }
+
+
+def evaluate(
+    runs: Sequence[tuple[Prepared, Probabilities, int]],
+    categories: Sequence[Category],
+    *,
+    protocol: str,
+    warnings: Sequence[str],
+) -> Report:
+    """Report on held-out probes.
+
+    Held out means that the tagger was not fitted on them. The model was trained on them, as on every probe: a
+    memorised probe flatters the accuracy, and the report says so (`held_out_trained_on`).
+
+    Parameters
+    ----------
+    runs : sequence of (run, probabilities of its probes, k)
+    """
+    names = tuple(category.name for category in categories)
+    reports = tuple(_report_run(run, votes, k, names) for run, votes, k in runs)
+    overall = Evaluation(names, np.sum([report.evaluation.confusion for report in reports], axis=0))
+    return Report(tuple(categories), protocol, overall, reports, (*warnings, *_own_warnings(reports)))
+
+
+def confusion_matrix(category: AnyArray, votes: Probabilities, names: Sequence[str]) -> AnyArray:
+    """Numbers of probes, shape (categories, categories): row, what each is; column, what has most votes."""
+    number = {name: code for code, name in enumerate(names)}
+    out = np.zeros((len(names), len(names)), dtype=np.int64)
+    actual = [number[name] for name in category.tolist()]
+    np.add.at(out, (actual, votes.argmax(axis=1)), 1)
+    return out
+
+
+def first_learned(right: Mask) -> AnyArray:
+    """First epoch with the given label predicted, from 0; NaN if never. Shape (rows,) from (rows, epochs)."""
+    return np.where(right.any(axis=1), right.argmax(axis=1), np.nan)
+
+
+def stays_learned(right: Mask) -> AnyArray:
+    """First epoch from which the given label was predicted in every one; NaN if wrong in the last. Shape (rows,)."""
+    wrong_from_end = (~right[:, ::-1]).argmax(axis=1)
+    last_wrong = np.where(right.all(axis=1), -1, right.shape[1] - 1 - wrong_from_end)
+    return np.where(right[:, -1], last_wrong + 1, np.nan)
+
+
+def _report_run(run: Prepared, votes: Probabilities, k: int, names: Sequence[str]) -> RunReport:
+    probes = run.probes
+    # A held-out probe of a category without fit probes has no column.
+    tested = (probes.role == "held_out") & np.isin(probes.category, names)
+    return RunReport(
+        name=run.name,
+        k=k,
+        num_epochs=run.curves.num_epochs,
+        num_probes={name: _num_probes(probes, name) for name in names},
+        evaluation=Evaluation(tuple(names), confusion_matrix(probes.category[tested], votes[tested], names)),
+        learned=_learned(run.curves, run.labels, probes, names),
+    )
+
+
+def _num_probes(probes: Probes, name: str) -> dict[str, int]:
+    return {
+        role: int(((probes.category == name) & (probes.role == role)).sum()) for role in ("fit", "held_out")
+    }
+
+
+def _learned(
+    curves: Curves, labels: Labels, probes: Probes, names: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Per category when its probes, fit and held out, were learned; empty where nothing tells."""
+    of_probes = curves.take(probes.row)
+    if "predicted" in curves:
+        right = of_probes["predicted"] == np.asarray(labels)[probes.row][:, None]
+    elif "margin" in curves:
+        right = of_probes["margin"] > 0
+    else:
+        return {}
+    return {name: _when(right[probes.category == name]) for name in names if (probes.category == name).any()}
+
+
+def _when(right: Mask) -> dict[str, Any]:
+    return {"first": _quartiles(first_learned(right)), "stays": _quartiles(stays_learned(right))}
+
+
+def _quartiles(epochs: AnyArray) -> dict[str, float | None]:
+    """Of the probes that were learned, and the share of those that never were."""
+    learned = epochs[~np.isnan(epochs)]
+    never = float(np.isnan(epochs).mean())
+    if not len(learned):
+        return {"q25": None, "median": None, "q75": None, "share_never": never}
+    q25, median, q75 = (float(value) for value in np.quantile(learned, (0.25, 0.5, 0.75)))
+    return {"q25": q25, "median": median, "q75": q75, "share_never": never}
+
+
+def _own_warnings(runs: Sequence[RunReport]) -> list[str]:
+    warnings = []
+    smallest = min(sum(run.num_probes[name]["held_out"] for run in runs) for name in runs[0].num_probes)
+    if smallest < FEW_HELD_OUT:
+        warnings.append(
+            f"The smallest category has {smallest} held-out probes: its precision and recall say little."
+        )
+    if min(run.num_epochs for run in runs) < FEW_EPOCHS:
+        warnings.append(f"Fewer than {FEW_EPOCHS} epochs: curves this short tell categories apart poorly.")
+    if len(runs) == 1:
+        warnings.append("One seed: how much tags change from training to training is unknown.")
+    return warnings
+
+
+def _by_category(names: Sequence[str], hits: AnyArray, of: AnyArray) -> dict[str, float | None]:
+    return {name: _share(int(hit), int(num)) for name, hit, num in zip(names, hits, of, strict=True)}
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -1,0 +1,164 @@
+"""⑤ Before the vote: fill the curves, drop probes that were not trained, choose prototypical and atypical ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sondage.curves import Curves
+from sondage.errors import InvalidInput
+from sondage.probes.plan import Probes, scaled_counts
+from sondage.probes.select import (
+    Evidence,
+    as_probes,
+    draw_ordinary,
+    gather_evidence,
+    select_prototypical_atypical,
+)
+from sondage.probes.suite import SELECTED, SuiteDefinition
+from sondage.types import Labels, Mask, Rows
+
+if TYPE_CHECKING:
+    from sondage.tagging.tag import RunCurves
+
+ONE_RUN = (
+    "One run only: prototypical probes are drawn at random from the train examples, and atypical ones are left out, "
+    "since both must be chosen by another run. Train two seeds for all five categories."
+)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that is ready to be tagged: filled curves, and all of its probes, each with a curve."""
+
+    name: str
+    curves: Curves
+    labels: Labels
+    probes: Probes
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def num_rows(self) -> int:
+        return self.curves.num_rows
+
+
+def prepare(
+    runs: Sequence[RunCurves], definition: SuiteDefinition, num_examples: int, seed: int
+) -> list[Prepared]:
+    """Fill, drop and choose, for each run.
+
+    Raises
+    ------
+    InvalidInput
+        When a run is left with fewer than two categories to fit on.
+    """
+    filled = [_fill(run) for run in runs]
+    if any(generator.name in SELECTED for generator in definition.generators):
+        filled = _choose(filled, definition, num_examples, seed)
+    for run in filled:
+        _check_categories(run)
+    return filled
+
+
+def _fill(run: RunCurves) -> Prepared:
+    curves = run.curves.fill()
+    trained = curves.ever_seen()[run.probes.row]
+    warnings = []
+    if not trained.all():
+        warnings.append(
+            f"{int((~trained).sum())} of {len(trained)} probes have no curve in run {run.name}: they were displaced "
+            "or are not in the train split, and are left out."
+        )
+    return Prepared(run.name, curves, run.labels, run.probes.take(trained), warnings)
+
+
+def _choose(
+    runs: list[Prepared], definition: SuiteDefinition, num_examples: int, seed: int
+) -> list[Prepared]:
+    rng = np.random.default_rng([seed, len(runs)])
+    if len(runs) == 1:
+        return [_with_ordinary(runs[0], definition, num_examples, rng)]
+    evidence = [
+        gather_evidence(run.curves, run.labels, run.probes, definition, num_examples, rng) for run in runs
+    ]
+    return [
+        _with_chosen(
+            run, Evidence.mean(evidence[:number] + evidence[number + 1 :]), definition, num_examples, rng
+        )
+        for number, run in enumerate(runs)
+    ]
+
+
+def _with_chosen(
+    run: Prepared,
+    of_others: Evidence,
+    definition: SuiteDefinition,
+    num_examples: int,
+    rng: np.random.Generator,
+) -> Prepared:
+    counts = _selected_counts(run, definition, num_examples)
+    wanted = counts.get("prototypical", 0), counts.get("atypical", 0)
+    candidates = _candidates(run, num_examples)
+    chosen = select_prototypical_atypical(of_others, candidates, run.labels[:num_examples], wanted, rng)
+    run = replace(
+        run, warnings=run.warnings + _too_few(run, dict(zip(SELECTED, chosen, strict=True)), counts)
+    )
+    for generator in definition.generators:
+        if generator.name in SELECTED:
+            rows = chosen[SELECTED.index(generator.name)]
+            run = _add(run, as_probes(rows, generator.category, definition.fit_share, rng))
+    return run
+
+
+def _with_ordinary(
+    run: Prepared, definition: SuiteDefinition, num_examples: int, rng: np.random.Generator
+) -> Prepared:
+    run = replace(run, warnings=[*run.warnings, ONE_RUN])
+    counts = _selected_counts(run, definition, num_examples)
+    for generator in definition.generators:
+        if generator.name == "prototypical":
+            rows = draw_ordinary(_candidates(run, num_examples), counts["prototypical"], rng)
+            run = _add(run, as_probes(rows, generator.category, definition.fit_share, rng))
+    return run
+
+
+def _selected_counts(run: Prepared, definition: SuiteDefinition, num_examples: int) -> dict[str, int]:
+    """As many as were planted, where the suite wishes as many: categories of one size are one vote's worth."""
+    selected = {g.name: g.count for g in definition.generators if g.name in SELECTED}
+    wished = sum(g.count for g in definition.generators if g.planted)
+    if wished:
+        share = min(1.0, int((run.probes.row >= num_examples).sum()) / wished)
+        return {name: max(2, round(count * share)) for name, count in selected.items()}
+    scaled = scaled_counts(definition, int(_candidates(run, num_examples).sum()))
+    return {g.name: count for g, count in zip(definition.generators, scaled, strict=True)}
+
+
+def _candidates(run: Prepared, num_examples: int) -> Mask:
+    """Examples that were trained in this run."""
+    return run.curves.ever_seen()[:num_examples]
+
+
+def _add(run: Prepared, probes: Probes) -> Prepared:
+    return replace(run, probes=Probes.of(run.probes, probes))
+
+
+def _too_few(run: Prepared, chosen: Mapping[str, Rows], counts: Mapping[str, int]) -> list[str]:
+    return [
+        f"Only {len(chosen[name])} of {wanted} {name} probes could be chosen for run {run.name}: too few examples "
+        "are clearly right by the other runs. More epochs may help."
+        for name, wanted in counts.items()
+        if len(chosen[name]) < wanted
+    ]
+
+
+def _check_categories(run: Prepared) -> None:
+    fitted = set(run.probes.category[run.probes.role == "fit"].tolist())
+    if len(fitted) < 2:
+        raise InvalidInput(
+            f"Run {run.name} has fit probes of {len(fitted)} categories with curves; two at least are needed. Use a "
+            "suite whose examples were trained in it, or train with planted probes.",
+            field="suite_id",
+        )

@@ -1,0 +1,250 @@
+"""⑤ Tagging: the curves of some runs and their probes to a tag, a suspicion and a suggested label per example."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sondage.curves import Curves
+from sondage.errors import InvalidInput
+from sondage.probes.plan import Probes
+from sondage.probes.suite import UNSURE, Category, SuiteDefinition
+from sondage.scores.base import mean_over_runs
+from sondage.scores.mean_loss import mean_loss
+from sondage.tagging.evaluate import Report, evaluate
+from sondage.tagging.prepare import Prepared, prepare
+from sondage.tagging.reference import ReferenceTagger, roughness, usual_k
+from sondage.tagging.suggest import suggest_labels
+from sondage.types import Labels, Mask, PerRow, Probabilities, Rows
+
+NO_TAG = -1
+
+
+@dataclass(frozen=True)
+class RunCurves:
+    """One run, as it is given to a tagging.
+
+    Parameters
+    ----------
+    curves : Curves
+        Of all rows: examples, then made probes. `loss` is needed; `predicted` for suggested labels.
+    labels : int array, shape (rows,)
+        The label the training was given for each row.
+    probes : Probes
+        Planted in this run, or the known examples of an uploaded suite.
+    displaced : int64 array
+        Indices of the examples whose place a made probe took.
+    name : str
+        For the report.
+    """
+
+    curves: Curves
+    labels: Labels
+    probes: Probes
+    displaced: Rows
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class TaggingResult:
+    """What a tagging says of the N examples.
+
+    Parameters
+    ----------
+    categories : tuple of Category
+        Order of the columns of `probabilities` and of the numbers in `tag`.
+    probabilities : float32 array, shape (N, categories)
+        Mean over the runs in which the example was trained; NaN rows where it was in none.
+    tag : int16 array, shape (N,)
+        Number of the category; −1 is `unsure`.
+    suspicion : float32 array, shape (N,)
+        0…1, 1 is bad; NaN where the example was trained in no run. A ranking, not calibrated.
+    order : int64 array, shape (N,)
+        Examples by suspicion, worst first; then by mean loss, then by index; those without suspicion last.
+    suggested_label : int64 array, shape (N,)
+        −1 where there is none.
+    displaced : bool array, shape (N,)
+        Displaced in every run that would have trained it.
+    mean_loss : float32 array, shape (N,)
+        Mean over runs and epochs, in nats.
+    probes : tuple of Probes
+        Per run those that were used, the chosen ones included.
+    report : Report
+    """
+
+    categories: tuple[Category, ...]
+    probabilities: Probabilities
+    tag: np.ndarray[Any, np.dtype[np.int16]]
+    suspicion: PerRow
+    order: Rows
+    suggested_label: Rows
+    displaced: Mask
+    mean_loss: PerRow
+    probes: tuple[Probes, ...]
+    report: Report
+
+    @property
+    def position(self) -> Rows:
+        """Place of each example in `order`, 0 worst. Shape (N,)."""
+        position = np.empty_like(self.order)
+        position[self.order] = np.arange(len(self.order))
+        return position
+
+    def tag_names(self) -> list[str]:
+        """Per example the name of its category, or `unsure`."""
+        names = [*(category.name for category in self.categories), UNSURE]
+        return [names[number] for number in self.tag.tolist()]
+
+
+def tag_runs(
+    runs: Sequence[RunCurves],
+    definition: SuiteDefinition,
+    num_examples: int,
+    *,
+    k: int | None = None,
+    seed: int = 0,
+    protocol: str = "",
+    on_progress: Callable[[float], None] | None = None,
+) -> TaggingResult:
+    """Tag every example by the reference tagger, once per run, and average over the runs that trained it.
+
+    Parameters
+    ----------
+    runs : sequence of RunCurves
+        Of one dataset version.
+    definition : SuiteDefinition
+        The suite of the probes. Its prototypical and atypical generators choose probes here.
+    num_examples : int
+        N: rows below it are the dataset's examples.
+    k : int, optional
+        Neighbours. Per run by the number of probes when not given.
+    seed : int
+        Of the splits and draws of chosen probes.
+    protocol : str
+        What was recorded and when, in words, for the report.
+    on_progress : callable, optional
+        Called with the share of the work that is done, 0…1.
+
+    Raises
+    ------
+    InvalidInput
+        Without runs, without loss curves, or without fit probes that were trained.
+    """
+    _check(runs, num_examples)
+    prepared = prepare(runs, definition, num_examples, seed)
+    categories = _present(definition, prepared)
+    votes, ks, reports = [], [], []
+    for number, run in enumerate(prepared):
+        progress = _part(on_progress, number, len(prepared), run.num_rows)
+        tagger, of_rows = _tag_run(run, categories, k, progress)
+        votes.append(of_rows[:num_examples])
+        ks.append(tagger.k)
+        reports.append((run, of_rows[run.probes.row], tagger.k))
+    probabilities = mean_over_runs(votes)
+    suspicion = suspicion_of(probabilities, categories, min(ks))
+    loss = mean_over_runs([mean_loss(run.curves.take(slice(num_examples))) for run in prepared])
+    warnings = sorted({text for run in prepared for text in run.warnings} | _rough(ks))
+    return TaggingResult(
+        categories=categories,
+        probabilities=probabilities,
+        tag=tags_of(probabilities),
+        suspicion=suspicion,
+        order=suspicious_order(suspicion, loss),
+        suggested_label=suggest_labels([run.curves for run in prepared], runs[0].labels, num_examples),
+        displaced=_displaced(runs, num_examples, suspicion),
+        mean_loss=loss,
+        probes=tuple(run.probes for run in prepared),
+        report=evaluate(reports, categories, protocol=protocol, warnings=warnings),
+    )
+
+
+def tags_of(probabilities: Probabilities) -> np.ndarray[Any, np.dtype[np.int16]]:
+    """Number of the most probable category, the first of equal ones; −1 without probabilities. Shape (N,)."""
+    there = np.asarray(~np.isnan(probabilities).any(axis=1))
+    best = np.where(there[:, None], probabilities, 0).argmax(axis=1)
+    return np.where(there, best, NO_TAG).astype(np.int16)
+
+
+def suspicion_of(probabilities: Probabilities, categories: Sequence[Category], k: int) -> PerRow:
+    """How likely the given label is wrong, of the votes that say anything about it. Shape (N,); 0…1, 1 is bad.
+
+    With w the probability of categories whose label is wrong and r of those whose label is right,
+
+        suspicion = (w + 1/2k) / (w + r + 1/k)
+
+    Categories to which the question does not apply (`ood`) are left out: a foreign input with a random label
+    and a wrong label have curves alike, so a wrong label often gets half of its votes from each. The added
+    half vote on either side, Jeffreys' prior, keeps one lonely vote beside nineteen for `ood` from meaning
+    certainty, and puts an example that is foreign to all at 0.5.
+    """
+    wrong = probabilities[:, [c.wrong_label is True for c in categories]].sum(axis=1, dtype=np.float64)
+    right = probabilities[:, [c.wrong_label is False for c in categories]].sum(axis=1, dtype=np.float64)
+    return np.asarray((wrong + 0.5 / k) / (wrong + right + 1 / k), dtype=np.float32)
+
+
+def suspicious_order(suspicion: PerRow, loss: PerRow) -> Rows:
+    """Examples by suspicion, worst first, then by mean loss, highest first, then by index; NaN last.
+
+    Suspicion comes in steps of one vote, so that a whole screen of examples can share its highest value.
+    """
+    return np.lexsort((-loss, -suspicion))
+
+
+def _tag_run(
+    run: Prepared, categories: Sequence[Category], k: int | None, on_progress: Callable[[int], None] | None
+) -> tuple[ReferenceTagger, Probabilities]:
+    """Probabilities for all rows of a run; a fit probe gets those of the others' votes."""
+    fit = run.probes.take(run.probes.role == "fit")
+    names = tuple(category.name for category in categories)
+    loss = run.curves["loss"]
+    tagger = ReferenceTagger(min(k or usual_k(fit.category), len(fit)), names).fit(
+        loss[fit.row], fit.category
+    )
+    votes = tagger.predict_proba(loss, on_progress)
+    votes[fit.row] = tagger.predict_left_out()
+    return tagger, votes
+
+
+def _present(definition: SuiteDefinition, runs: Sequence[Prepared]) -> tuple[Category, ...]:
+    """The suite's categories that have a fit probe in some run."""
+    fitted = {name for run in runs for name in run.probes.category[run.probes.role == "fit"].tolist()}
+    return tuple(category for category in definition.used_categories() if category.name in fitted)
+
+
+def _displaced(runs: Sequence[RunCurves], num_examples: int, suspicion: PerRow) -> Mask:
+    ever = np.zeros(num_examples, dtype=bool)
+    for run in runs:
+        ever[run.displaced] = True
+    return ever & np.isnan(suspicion)
+
+
+def _rough(ks: Sequence[int]) -> set[str]:
+    warning = roughness(min(ks))
+    return set() if warning is None else {warning}
+
+
+def _part(
+    on_progress: Callable[[float], None] | None, number: int, num_runs: int, num_rows: int
+) -> Callable[[int], None] | None:
+    if on_progress is None:
+        return None
+    return lambda done: on_progress((number + done / num_rows) / num_runs)
+
+
+def _check(runs: Sequence[RunCurves], num_examples: int) -> None:
+    if not runs:
+        raise InvalidInput("A tagging needs at least one run.", field="run_ids")
+    for run in runs:
+        if "loss" not in run.curves:
+            raise InvalidInput(
+                f"Run {run.name} has no loss curves: record the channel loss.", field="run_ids"
+            )
+        if len(run.labels) != run.curves.num_rows or run.curves.num_rows < num_examples:
+            raise InvalidInput(
+                f"Run {run.name} has {run.curves.num_rows} rows and {len(run.labels)} labels for "
+                f"{num_examples} examples: is it of another dataset version?",
+                field="run_ids",
+            )
