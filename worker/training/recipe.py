@@ -257,7 +257,7 @@ def default_recipe(modality: str, num_examples: int, num_classes: int) -> Recipe
     chosen = _DEFAULTS[modality]
     num_epochs = chosen.num_epochs
     if num_examples > 20_000:
-        num_epochs = max(num_epochs // 2, 8)
+        num_epochs = max(num_epochs // 3, 6)
     if num_classes > 50:
         num_epochs *= 2
     batch_size = 32 if num_examples < 1_000 else 64 if num_examples < 20_000 else 128
@@ -266,7 +266,11 @@ def default_recipe(modality: str, num_examples: int, num_classes: int) -> Recipe
 
 _DEFAULTS = {
     "image": Recipe(model="convnet", num_epochs=24, warmup_epochs=1, augment="shift"),
-    "text": Recipe(model="ngrams", num_epochs=20, optimiser="adamw", lr=0.004, weight_decay=0.01),
-    "table": Recipe(model="table_mlp", num_epochs=20, optimiser="adamw", lr=0.002, weight_decay=0.01),
+    "text": Recipe(
+        model="ngrams", num_epochs=12, optimiser="adamw", lr=0.004, weight_decay=0.01, dropout=0.5
+    ),
+    "table": Recipe(
+        model="table_mlp", num_epochs=12, optimiser="adamw", lr=0.002, weight_decay=0.01, dropout=0.2
+    ),
     "vector": Recipe(model="linear", num_epochs=30, optimiser="adamw", lr=0.004, weight_decay=0.01),
 }
