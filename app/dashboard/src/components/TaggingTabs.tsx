@@ -1,0 +1,19 @@
+/** The two views of a tagging. */
+
+import { Link } from "react-router";
+
+import { useProject } from "../api/queries";
+
+export function TaggingTabs({ taggingId, current }: { taggingId: number; current?: "list" | "report" }) {
+  const to = `/projects/${useProject()}/taggings/${taggingId}`;
+  return (
+    <nav className="tabs" aria-label="Tagging">
+      <Link to={to} aria-current={current === "list" ? "page" : undefined}>
+        Suspicious labels
+      </Link>
+      <Link to={`${to}/report`} aria-current={current === "report" ? "page" : undefined}>
+        Report
+      </Link>
+    </nav>
+  );
+}

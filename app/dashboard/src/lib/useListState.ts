@@ -1,0 +1,34 @@
+/** The list's state as a hook: read from the URL, changed by going to another one. */
+
+import { useMemo } from "react";
+import { useSearchParams } from "react-router";
+
+import { firstPage, listParams, type ListState, parseListState } from "./listState";
+
+export interface ListNavigation {
+  state: ListState;
+  /** Goes to another page or order: a new entry in the browser's history. */
+  go: (next: ListState) => void;
+  /** A filter, an order or a view has changed, so the list starts from its first page. */
+  restart: (change: Partial<ListState>) => void;
+  /** Marks an example as selected, without a new entry in the history. */
+  select: (index: number) => void;
+}
+
+export function useListState(): ListNavigation {
+  const [params, setParams] = useSearchParams();
+  const state = useMemo(() => parseListState(params), [params]);
+  const go = (next: ListState) => {
+    setParams(listParams(next));
+  };
+  return {
+    state,
+    go,
+    restart: (change) => {
+      go({ ...state, ...firstPage, ...change });
+    },
+    select: (index) => {
+      if (index !== state.at) setParams(listParams({ ...state, at: index }), { replace: true });
+    },
+  };
+}

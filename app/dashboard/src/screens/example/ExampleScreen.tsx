@@ -1,0 +1,90 @@
+/** ⑤ One example: what it is, what is said of it, and the curves that say why. */
+
+import { Link, useNavigate, useParams, useSearchParams } from "react-router";
+
+import { useDataset, useProject, useTag, useTagging } from "../../api/queries";
+import type { Tag, Tagging } from "../../api/types";
+import { Problem } from "../../components/Problem";
+import { Heading } from "../../components/Shell";
+import { type Shortcut, Shortcuts } from "../../components/Shortcuts";
+import { Skeleton } from "../../components/Skeleton";
+import { count, titleOf } from "../../lib/format";
+import { listParams, parseListState, withoutListState } from "../../lib/listState";
+import { CurvePanel } from "./CurvePanel";
+import { useCurveChoice } from "./useCurveChoice";
+import { usePlaceInList } from "./usePlaceInList";
+import { Verdict } from "./Verdict";
+
+export default function ExampleScreen() {
+  const { taggingId, index } = useParams();
+  const tagging = useTagging(Number(taggingId));
+  const tag = useTag(Number(taggingId), Number(index));
+  const failed = tagging.error ? tagging : tag.error ? tag : undefined;
+  if (failed) return <Problem error={failed.error} retry={failed.refetch} />;
+  if (!tagging.data || !tag.data) return <Skeleton lines={10} />;
+  return <Example key={tag.data.index} tagging={tagging.data} tag={tag.data} />;
+}
+
+function Example({ tagging, tag }: { tagging: Tagging; tag: Tag }) {
+  const navigate = useNavigate();
+  const project = useProject();
+  const dataset = useDataset(tagging.dataset_id).data;
+  const [params] = useSearchParams();
+  const state = parseListState(params);
+  const place = usePlaceInList(tagging, state, tag.index);
+  const choice = useCurveChoice(tagging, tag.index);
+
+  const list = `/projects/${project}/taggings/${tagging.id}`;
+  const back = `${list}?${listParams({ ...state, at: tag.index })}`;
+  const linkTo = ({ index, list: other }: { index: number; list: typeof state }) => {
+    const query = listParams(other);
+    // The next example is looked at in the same way: same run, channel and scale.
+    for (const [name, value] of withoutListState(params)) query.append(name, value);
+    return `${list}/examples/${index}?${query}`;
+  };
+  const step = (to: typeof place.next) => {
+    if (to) void navigate(linkTo(to), { replace: true });
+  };
+
+  const shortcuts: Shortcut[] = [
+    { keys: ["j", "ArrowRight"], does: "Next example", run: () => { step(place.next); } },
+    { keys: ["k", "ArrowLeft"], does: "Previous example", run: () => { step(place.previous); } },
+    { keys: ["c"], does: "Other channel", run: choice.nextChannel },
+    { keys: ["r"], does: "Other run", run: choice.nextRun },
+    { keys: ["l"], does: "Linear or logarithmic loss", run: choice.nextScale },
+    { keys: ["Escape"], does: "Back to the list", run: () => void navigate(back) },
+  ];
+  return (
+    <>
+      <title>{`${tag.key} · Sondage`}</title>
+      <Heading
+        crumbs={
+          <>
+            <Link to={`/projects/${project}`}>Runs</Link>
+            <Link to={back}>{dataset ? titleOf(dataset) : `Dataset ${tagging.dataset_id}`}</Link>
+          </>
+        }
+        title={tag.key}
+        facts={`Example ${count(tag.index)} · place ${count(tag.position + 1)} by suspicion · tagging ${tagging.id}`}
+      >
+        {place.number === undefined ? null : (
+          <span className="muted">
+            {count(place.number)}
+            {place.total === undefined ? "" : ` of ${count(place.total)}`}
+          </span>
+        )}
+        <button type="button" disabled={!place.previous} onClick={() => { step(place.previous); }}>
+          ← Previous
+        </button>
+        <button type="button" disabled={!place.next} onClick={() => { step(place.next); }}>
+          Next →
+        </button>
+      </Heading>
+      <div className="example-layout">
+        <Verdict tag={tag} />
+        <CurvePanel tagging={tagging} tag={tag} choice={choice} />
+      </div>
+      <Shortcuts shortcuts={shortcuts} />
+    </>
+  );
+}

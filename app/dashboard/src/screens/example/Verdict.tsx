@@ -1,0 +1,88 @@
+/** What an example is and what the tagging says of it: labels, tag, suspicion, probabilities, scores. */
+
+import type { Tag } from "../../api/types";
+import { ExampleInput } from "../../components/ExampleInput";
+import { Bar, CategoryChip, Dot, SuspicionBar } from "../../components/marks";
+import { calibrationInWords, inOrder, meaningOf, scoreMeaning } from "../../lib/categories";
+import { capital, decimal, share, words } from "../../lib/format";
+
+export function Verdict({ tag }: { tag: Tag }) {
+  return (
+    <section className="verdict" aria-label="Verdict">
+      <div className="verdict-input panel">
+        <ExampleInput shown={tag} alt={tag.key} size="big" />
+      </div>
+      <div className="panel verdict-facts">
+        <dl className="verdict-labels">
+          <div>
+            <dt>Given label</dt>
+            <dd>{tag.label_name}</dd>
+          </div>
+          <div>
+            <dt>Suggested label</dt>
+            <dd className={tag.suggested_label_name ? "suggested" : "muted"}>{tag.suggested_label_name ?? "the same"}</dd>
+          </div>
+        </dl>
+        <div className="verdict-tag">
+          <CategoryChip category={tag.tag} /> <span className="muted">{meaningOf(tag.tag)}</span>
+        </div>
+        <div className="verdict-suspicion">
+          <h3>Suspicion</h3>
+          <SuspicionBar value={tag.suspicion} />
+          <p className="muted small">{calibrationInWords(tag.calibration)}</p>
+        </div>
+        {tag.displaced ? (
+          <p className="notice">A probe took this example&apos;s place in training, so there may be no curve of its own.</p>
+        ) : null}
+        {tag.probabilities ? <Probabilities probabilities={tag.probabilities} /> : null}
+        <Scores scores={tag.scores} />
+        {tag.decision ? (
+          <p>
+            Decision: <span className="decision">{tag.decision}</span>
+          </p>
+        ) : null}
+      </div>
+    </section>
+  );
+}
+
+function Probabilities({ probabilities }: { probabilities: Record<string, number> }) {
+  return (
+    <div>
+      <h3>Probability per category</h3>
+      <ul className="probabilities">
+        {inOrder(Object.keys(probabilities)).map((category) => {
+          const value = probabilities[category] ?? 0;
+          return (
+            <li key={category} title={meaningOf(category)}>
+              <span className="facet-name">
+                <Dot category={category} />
+                {category}
+              </span>
+              <Bar share={value} label={`${category} ${share(value)}`} category={category} />
+              <span className="number">{share(value)}</span>
+            </li>
+          );
+        })}
+      </ul>
+    </div>
+  );
+}
+
+function Scores({ scores }: { scores: Record<string, number | null> }) {
+  const entries = Object.entries(scores);
+  if (!entries.length) return null;
+  return (
+    <div>
+      <h3>Scores</h3>
+      <dl className="scores">
+        {entries.map(([method, value]) => (
+          <div key={method} title={scoreMeaning(method)}>
+            <dt>{method === "aum" ? "AUM" : capital(words(method))}</dt>
+            <dd>{decimal(value)}</dd>
+          </div>
+        ))}
+      </dl>
+    </div>
+  );
+}

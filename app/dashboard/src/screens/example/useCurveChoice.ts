@@ -1,0 +1,64 @@
+/** Which curve is looked at, and how: run, channel and scale, in the URL. */
+
+import { useSearchParams } from "react-router";
+
+import { useExplanation } from "../../api/queries";
+import type { Explanation, Tagging } from "../../api/types";
+
+export const CHANNELS = ["loss", "margin"] as const;
+export type Channel = (typeof CHANNELS)[number];
+export type Scale = "linear" | "log";
+
+export interface CurveChoice {
+  runId: number | undefined;
+  channel: Channel;
+  scale: Scale;
+  explanation: ReturnType<typeof useExplanation>;
+  choose: (change: { run?: number; channel?: Channel; scale?: Scale }) => void;
+  nextRun: () => void;
+  nextChannel: () => void;
+  nextScale: () => void;
+}
+
+export function useCurveChoice(tagging: Tagging, index: number): CurveChoice {
+  const [params, setParams] = useSearchParams();
+  const channel: Channel = params.get("channel") === "margin" ? "margin" : "loss";
+  const scale: Scale = params.get("scale") === "log" ? "log" : "linear";
+  const wanted = tagging.run_ids.find((id) => String(id) === params.get("run"));
+  const [first, second] = tagging.run_ids;
+
+  const explanation = useExplanation(tagging.id, index, wanted ?? first, channel);
+  // Where nothing was asked for, a run in which a probe took the example's place tells nothing: look at the other.
+  const elsewhere = wanted === undefined && explanation.data && !wasSeen(explanation.data) ? second : undefined;
+  const fallback = useExplanation(tagging.id, index, elsewhere, channel);
+  const runId = elsewhere ?? wanted ?? first;
+
+  const choose: CurveChoice["choose"] = (change) => {
+    const next = new URLSearchParams(params);
+    for (const [name, value] of Object.entries(change)) next.set(name, String(value));
+    setParams(next, { replace: true });
+  };
+  return {
+    runId,
+    channel,
+    scale,
+    explanation: elsewhere === undefined ? explanation : fallback,
+    choose,
+    nextRun: () => {
+      const run = after(tagging.run_ids, runId);
+      if (run !== undefined) choose({ run });
+    },
+    nextChannel: () => {
+      choose({ channel: channel === "loss" ? "margin" : "loss" });
+    },
+    nextScale: () => {
+      choose({ scale: scale === "log" ? "linear" : "log" });
+    },
+  };
+}
+
+export const wasSeen = ({ curve }: Explanation): boolean => curve.some((value) => value !== null);
+
+function after(all: number[], current: number | undefined): number | undefined {
+  return all[(all.indexOf(current ?? -1) + 1) % all.length];
+}

@@ -1,0 +1,139 @@
+/** ⑤ The report of a tagging: how well held-out probes are told apart, in all and per run. */
+
+import { Link, useParams, useSearchParams } from "react-router";
+
+import { useDataset, useProject, useReport, useTagging } from "../../api/queries";
+import { Problem } from "../../components/Problem";
+import { Heading } from "../../components/Shell";
+import { Skeleton } from "../../components/Skeleton";
+import { TaggingTabs } from "../../components/TaggingTabs";
+import { inline, share, titleOf } from "../../lib/format";
+import { parseReport, type Report, type RunReport } from "../../lib/report";
+import { Confusion } from "./Confusion";
+import { Learned } from "./Learned";
+import { PerCategory } from "./PerCategory";
+
+export default function ReportScreen() {
+  const project = useProject();
+  const taggingId = Number(useParams().taggingId);
+  const tagging = useTagging(taggingId);
+  const dataset = useDataset(tagging.data?.dataset_id).data;
+  const { data, error, refetch } = useReport(taggingId);
+  const title = dataset ? titleOf(dataset) : `Tagging ${taggingId}`;
+  return (
+    <>
+      <title>{`Report · ${title} · Sondage`}</title>
+      <Heading
+        crumbs={<Link to={`/projects/${project}`}>Runs</Link>}
+        title={title}
+        facts={`Tagging ${taggingId} · how well the held-out probes are told apart`}
+      >
+        <TaggingTabs taggingId={taggingId} current="report" />
+      </Heading>
+      {error ? <Problem error={error} retry={refetch} /> : null}
+      {!data && !error ? <Skeleton lines={10} /> : null}
+      {data ? <Sections report={parseReport(data.report)} raw={data.report} /> : null}
+    </>
+  );
+}
+
+function Sections({ report, raw }: { report: Report; raw: Record<string, unknown> }) {
+  const [params, setParams] = useSearchParams();
+  const run = report.runs[Number(params.get("run") ?? NaN) - 1];
+  const shown = run ?? report.overall;
+  const names = report.categories.map(({ name }) => name);
+  const runs = run ? [run] : report.runs;
+  const choose = (number: number | undefined) => {
+    setParams(number === undefined ? {} : { run: String(number) }, { replace: true });
+  };
+  return (
+    <div className="report">
+      <Warnings warnings={report.warnings} />
+      {report.runs.length > 1 ? (
+        <div className="segmented" role="group" aria-label="Runs">
+          <button type="button" aria-pressed={!run} onClick={() => { choose(undefined); }}>
+            All runs
+          </button>
+          {report.runs.map(({ name }, place) => (
+            <button key={place} type="button" aria-pressed={run === report.runs[place]} onClick={() => { choose(place + 1); }}>
+              {name}
+            </button>
+          ))}
+        </div>
+      ) : null}
+      <Facts report={report} accuracy={shown?.accuracy} numHeldOut={shown?.numHeldOut} runs={runs} />
+      <div className="report-layout">
+        {shown ? <Confusion names={names} evaluation={shown} /> : null}
+        {shown ? <PerCategory categories={report.categories} evaluation={shown} runs={runs} /> : null}
+        {runs.map((each, place) => (
+          <Learned key={place} run={each} names={names} />
+        ))}
+      </div>
+      <details>
+        <summary className="muted">The report as JSON</summary>
+        <pre>{JSON.stringify(raw, null, 2)}</pre>
+      </details>
+    </div>
+  );
+}
+
+function Warnings({ warnings }: { warnings: string[] }) {
+  if (!warnings.length) return null;
+  return (
+    <ul className="warnings" aria-label="Warnings">
+      {warnings.map((warning) => (
+        <li key={warning}>{warning}</li>
+      ))}
+    </ul>
+  );
+}
+
+interface FactsProps {
+  report: Report;
+  accuracy: number | undefined;
+  numHeldOut: number | undefined;
+  runs: RunReport[];
+}
+
+function Facts({ report, accuracy, numHeldOut, runs }: FactsProps) {
+  const facts: [string, string | undefined][] = [
+    ["Accuracy", accuracy === undefined ? undefined : share(accuracy, 1)],
+    ["Held-out probes", numHeldOut === undefined ? undefined : inline(numHeldOut)],
+    ["k", unique(runs.map(({ k }) => k))],
+    ["Epochs", unique(runs.map(({ numEpochs }) => numEpochs))],
+    ["Tagger", report.tagger],
+    ["Protocol", protocolInWords(report.protocol)],
+  ];
+  return (
+    <>
+      <dl className="facts">
+        {facts.map(([name, value]) =>
+          value === undefined ? null : (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>{value}</dd>
+            </div>
+          ),
+        )}
+      </dl>
+      {report.heldOutTrainedOn ? (
+        <p className="muted small">
+          Held out means: not used to fit the tagger. The model was trained on these probes as on all others, which flatters the accuracy.
+        </p>
+      ) : null}
+    </>
+  );
+}
+
+function unique(values: (number | undefined)[]): string | undefined {
+  const known = [...new Set(values.filter((value) => value !== undefined))];
+  return known.length ? known.join(", ") : undefined;
+}
+
+function protocolInWords(protocol: unknown): string | undefined {
+  if (typeof protocol === "string") return protocol;
+  if (typeof protocol !== "object" || protocol === null) return undefined;
+  return Object.entries(protocol)
+    .map(([name, value]) => `${name} ${inline(value)}`)
+    .join(", ");
+}

@@ -1,0 +1,133 @@
+/** One line per run: where its training stands, and the way to what came of it. */
+
+import { Fragment } from "react";
+import { Link } from "react-router";
+
+import { isOpen, useAbort, useJob, useProject } from "../../api/queries";
+import type { Job, Run, Tagging } from "../../api/types";
+import { messageOf } from "../../components/Problem";
+import { StateBadge } from "../../components/marks";
+import { ago, inline } from "../../lib/format";
+import { JobProgress } from "./JobProgress";
+
+interface Props {
+  runs: Run[];
+  jobs: Job[];
+  taggings: Tagging[];
+  datasetNames: Map<number, string>;
+}
+
+export function RunTable({ runs, jobs, taggings, datasetNames }: Props) {
+  const jobOf = new Map(jobs.map((job) => [job.id, job]));
+  return (
+    <div className="scroll">
+      <table className="runs">
+        <thead>
+          <tr>
+            <th scope="col">Run</th>
+            <th scope="col">Dataset</th>
+            <th scope="col">State</th>
+            <th scope="col">Epochs</th>
+            <th scope="col">Started</th>
+            <th scope="col">
+              <span className="hidden">Results and actions</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {runs.map((run) => (
+            <RunRow
+              key={run.id}
+              run={run}
+              job={run.job_id ? jobOf.get(run.job_id) : undefined}
+              tagging={taggings.find(({ run_ids }) => run_ids.includes(run.id))}
+              dataset={datasetNames.get(run.dataset_id)}
+            />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+interface RowProps {
+  run: Run;
+  job: Job | undefined;
+  tagging: Tagging | undefined;
+  dataset: string | undefined;
+}
+
+function RunRow({ run, job, tagging, dataset }: RowProps) {
+  const failed = run.state === "failed";
+  return (
+    <Fragment>
+      <tr className={failed ? "with-error" : undefined}>
+        <th scope="row" className="run-name">
+          {run.name} <span className="muted">seed {run.seed}</span>
+          <span className="recipe">{recipeInWords(run.recipe)}</span>
+        </th>
+        <td>{dataset ?? `dataset ${run.dataset_id}`}</td>
+        <td>
+          <StateBadge state={job?.abort_requested && isOpen(run) ? "aborting" : run.state} />
+        </td>
+        <td className="progress-cell">
+          <JobProgress done={run.epochs_done} total={run.num_epochs} unit="epoch" state={run.state} progress={job?.progress} />
+        </td>
+        <td className="muted">{ago(run.created_at)}</td>
+        <td className="number">{isOpen(run) ? <AbortButton run={run} job={job} /> : <Result run={run} tagging={tagging} />}</td>
+      </tr>
+      {failed ? <FailedRow run={run} job={job} /> : null}
+    </Fragment>
+  );
+}
+
+function recipeInWords(recipe: Run["recipe"]): string {
+  const parts = [recipe.model, recipe.optimiser, recipe.lr === undefined ? undefined : `lr ${inline(recipe.lr)}`];
+  return parts.filter((part) => part !== undefined).map(inline).join(" · ");
+}
+
+function Result({ run, tagging }: { run: Run; tagging: Tagging | undefined }) {
+  const project = useProject();
+  if (run.state !== "finished" || !tagging) return null;
+  if (tagging.state !== "finished") return <span className="muted">tagging {tagging.state}</span>;
+  return (
+    <Link className="link" to={`/projects/${project}/taggings/${tagging.id}`}>
+      Suspicious labels
+    </Link>
+  );
+}
+
+function AbortButton({ run, job }: { run: Run; job: Job | undefined }) {
+  const project = useProject();
+  const abort = useAbort();
+  const jobId = run.job_id;
+  if (!jobId) return null;
+  return (
+    <>
+      <button
+        type="button"
+        disabled={abort.isPending || job?.abort_requested}
+        aria-label={`Abort ${run.name}, seed ${run.seed}`}
+        onClick={() => {
+          abort.mutate({ params: { path: { project, job_id: jobId } } });
+        }}
+      >
+        Abort
+      </button>
+      {abort.error ? <span role="alert">{messageOf(abort.error)}</span> : null}
+    </>
+  );
+}
+
+function FailedRow({ run, job }: { run: Run; job: Job | undefined }) {
+  const older = useJob(run.job_id ?? 0, !job && Boolean(run.job_id));
+  const error = (job ?? older.data)?.error;
+  if (!error) return null;
+  return (
+    <tr className="error-row">
+      <td colSpan={6}>
+        <p className="job-error">{error}</p>
+      </td>
+    </tr>
+  );
+}
