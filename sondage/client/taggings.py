@@ -1,0 +1,166 @@
+"""⑤ Taggings: tag by the curves of some runs, read tags, reports and reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
+
+from sondage.client.datasets import DatasetRef, Datasets
+from sondage.client.http import Http
+from sondage.client.jobs import Jobs, OnProgress
+from sondage.client.problems import checked
+from sondage.client.runs import RunRef, Runs
+from sondage.client.suites import SuiteRef, Suites
+from sondage.client.tagging_wait import wait_for_tagging
+from sondage.client.tags import Tags
+from sondage.errors import NotFound
+from sondage.wire import Deleted, Explanation, Report, Run, Tag, Tagging, TaggingCreate
+
+TaggingRef: TypeAlias = Tagging | int | str
+"""A tagging, its number, `"latest"`, or the name of a dataset or of runs, which means their newest one."""
+LATEST = "latest"
+
+
+class Taggings:
+    """`client.taggings`."""
+
+    def __init__(self, http: Http, jobs: Jobs, datasets: Datasets, suites: Suites, runs: Runs) -> None:
+        self._http = http
+        self._jobs = jobs
+        self._datasets = datasets
+        self._suites = suites
+        self._runs = runs
+
+    def create(
+        self,
+        runs: RunRef | Sequence[RunRef],
+        *,
+        suite: SuiteRef | None = None,
+        k: int | None = None,
+        wait: bool = True,
+        on_progress: OnProgress | None = None,
+    ) -> Tagging:
+        """Tag by the curves of runs of one dataset version.
+
+        Parameters
+        ----------
+        runs
+            One or more; a name that was given to `runs.start` stands for all its seeds.
+        suite : optional
+            The suite planted in the runs when not given.
+        k : int, optional
+            Neighbours; from the suite's size when not given.
+        wait : bool
+            Return when it is finished, else at once.
+        """
+        asked = [runs] if isinstance(runs, Run | int | str) else runs
+        chosen = [run.id for ref in asked for run in self._runs.named(ref)]
+        suite_id = None if suite is None else self._suites.number(suite)
+        body = checked(TaggingCreate, run_ids=list(dict.fromkeys(chosen)), suite_id=suite_id, k=k)
+        tagging = self._http.post(Tagging, self._path(), body)
+        return self.wait(tagging, on_progress=on_progress) if wait else tagging
+
+    def wait(self, tagging: Tagging | int, *, on_progress: OnProgress | None = None) -> Tagging:
+        """Wait until it is finished. Raises JobFailed or JobAborted when it does not get there."""
+        number = tagging if isinstance(tagging, int) else tagging.id
+        return wait_for_tagging(self._http, self._jobs, number, on_progress)
+
+    def get(self, tagging: TaggingRef) -> Tagging:
+        if isinstance(tagging, str):
+            return self._newest(tagging)
+        return self._http.get(Tagging, self._path(self.number(tagging)))
+
+    def number(self, tagging: TaggingRef) -> int:
+        if isinstance(tagging, str):
+            return self.get(tagging).id
+        return tagging if isinstance(tagging, int) else tagging.id
+
+    def _newest(self, name: str) -> Tagging:
+        """The newest finished one, else the newest: a tagging under way has no tags yet."""
+        found = list(self._of(name))
+        finished = [tagging for tagging in found if tagging.state == "finished"]
+        if not found:
+            raise NotFound(
+                f"There is no tagging of {name!r} in project {self._http.project!r}. `sondage tagging list` shows "
+                "what there is."
+            )
+        return (finished or found)[0]
+
+    def _of(self, name: str) -> Iterator[Tagging]:
+        if name == LATEST:
+            return self.list()
+        try:
+            return self.list(dataset=name)
+        except NotFound:
+            runs = {run.id for run in self._runs.named(name)}
+            return (tagging for tagging in self.list() if runs.intersection(tagging.run_ids))
+
+    def list(self, *, dataset: DatasetRef | None = None, limit: int | None = None) -> Iterator[Tagging]:
+        """Newest first."""
+        number = None if dataset is None else self._datasets.number(dataset)
+        return self._http.pages(Tagging, self._path(), limit=limit, dataset_id=number)
+
+    def tags(
+        self,
+        tagging: TaggingRef = LATEST,
+        *,
+        tag: str | None = None,
+        label: str | int | None = None,
+        suggested_label: str | int | None = None,
+        min_suspicion: float | None = None,
+        max_suspicion: float | None = None,
+        decision: str | None = None,
+        order_by: str = "suspicion",
+        limit: int | None = None,
+    ) -> Tags:
+        """The tags under a filter: iterate, or ask for a table or a file.
+
+        Parameters
+        ----------
+        tag : str, optional
+            A category, or `unsure`.
+        label, suggested_label : str or int, optional
+            A class, by its name or number.
+        min_suspicion, max_suspicion : float, optional
+            0…1, 1 is bad.
+        decision : str, optional
+            keep, relabel, exclude or unsure; `none` for those that nobody has decided on.
+        order_by : str
+            `suspicion`, worst first; `index`; or the name of a score, its bad end first.
+        limit : int, optional
+            At most so many.
+        """
+        filters: dict[str, Any] = {
+            "tag": tag,
+            "label": label,
+            "suggested_label": suggested_label,
+            "min_suspicion": min_suspicion,
+            "max_suspicion": max_suspicion,
+            "decision": decision,
+        }
+        given = {name: value for name, value in filters.items() if value is not None}
+        return Tags(self.number(tagging), given, order_by, limit, self._http)
+
+    def tag(self, tagging: TaggingRef, index: int) -> Tag:
+        """What it says of one example."""
+        return self._http.get(Tag, self._path(self.number(tagging), "tags", index))
+
+    def report(self, tagging: TaggingRef = LATEST) -> Report:
+        """How well held-out probes are told apart, and when each category is learned."""
+        return self._http.get(Report, self._path(self.number(tagging), "report"))
+
+    def explanation(
+        self, tagging: TaggingRef, index: int, *, run: RunRef | None = None, channel: str | None = None
+    ) -> Explanation:
+        """Why an example has its tag: its curve, the bands of the categories, its nearest probes."""
+        path = self._path(self.number(tagging), "tags", index, "explanation")
+        run_id = None if run is None else self._runs.number(run)
+        return self._http.get(Explanation, path, run_id=run_id, channel=channel)
+
+    def delete(self, tagging: TaggingRef, *, cascade: bool = False, dry_run: bool = False) -> Deleted:
+        """See `Datasets.delete`."""
+        path = self._path(self.number(tagging))
+        return self._http.delete(Deleted, path, cascade=cascade, dry_run=dry_run)
+
+    def _path(self, *parts: object) -> str:
+        return self._http.of_project("taggings", *parts)
