@@ -1,0 +1,7 @@
+"""① Sources: where datasets come from. `read_source` reads one once, checks it, and fills a payload."""
+
+from worker.data.sources.model import Registration, SourceLimits
+from worker.data.sources.paths import resolve_source_path
+from worker.data.sources.read import read_source
+
+__all__ = ["Registration", "SourceLimits", "read_source", "resolve_source_path"]
