@@ -31,7 +31,8 @@ def api_answers(address: str) -> bool:
         with urllib.request.urlopen(address, timeout=4):  # noqa: S310  # always http, to this very machine
             return True
     except urllib.error.HTTPError as answer:
-        return answer.code < 500
+        with answer:
+            return answer.code < 500
     except OSError:
         return False
 
