@@ -40,7 +40,7 @@ def main() -> int:
     if arguments.size:
         sizes = {arguments.size: SIZES[arguments.size]}
     figures = {}
-    with tempfile.TemporaryDirectory(prefix="sdg-", dir="/tmp") as folder:  # noqa: S108 (short: it holds a socket)
+    with tempfile.TemporaryDirectory(prefix="sdg-", dir="/tmp") as folder:
         database = open_database(None, Path(folder))
         try:
             migrate(database.engine)
@@ -153,10 +153,11 @@ def _read_whole(session: Session, run_id: int, rows: int) -> None:
 def _one_curve_ms(session: Session, run_id: int, rows: int) -> list[float]:
     wanted = np.random.default_rng(1).integers(0, rows, CURVES_READ)
     epochs = curves.closed_epochs(session, run_id=run_id)
-    return [
-        1000 * _seconds(lambda row=int(row): curves.read_rows(session, run_id=run_id, channel="loss", rows=[row], epochs=epochs))
-        for row in wanted
-    ]
+
+    def read(row: int) -> None:
+        curves.read_rows(session, run_id=run_id, channel="loss", rows=[row], epochs=epochs)
+
+    return [1000 * _seconds(lambda row=row: read(row)) for row in wanted.tolist()]
 
 
 def _values_stored(database: Database) -> int:
@@ -193,7 +194,9 @@ def _show(name: str, found: dict[str, float]) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="a small size")
     parser.add_argument("--check", action="store_true", help="exit 1 when a bar is missed")
     parser.add_argument("--size", choices=SIZES, help="only this size")

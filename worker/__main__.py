@@ -13,10 +13,10 @@ import threading
 
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
-from store.engine import Database, check_migrated, migrate, open_database, transaction
 
 from sondage.errors import SondageError, Unavailable
 from store import jobs
+from store.engine import Database, check_migrated, migrate, open_database, transaction
 from worker.settings import WorkerSettings
 from worker.supervise import Supervisor
 

@@ -14,10 +14,9 @@ import sys
 import threading
 from types import FrameType
 
-from store.engine import open_database, transaction
-
 from sondage.errors import JobAborted, SondageError, Unavailable
 from store import jobs
+from store.engine import open_database, transaction
 from worker.context import Work
 from worker.jobs import run_job
 from worker.settings import WorkerSettings
@@ -76,10 +75,8 @@ def _settle(work: Work, kind: str) -> int:
         _fail(work, f"{fault}. Is there space left on the disk, and may the worker write to the data folder?")
     except Exception as fault:
         logger.exception("job %d failed", work.job_id)
-        _fail(
-            work,
-            f"{type(fault).__name__}: {fault}. This is a fault of Sondage or of your own model; the worker's log has the trace.",
-        )
+        blame = "This is a fault of Sondage or of your own model; the worker's log has the trace."
+        _fail(work, f"{type(fault).__name__}: {fault}. {blame}")
     return DONE
 
 

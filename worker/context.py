@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
-from store.engine import Database, transaction
 
 from sondage.errors import Unavailable
 from store import jobs
+from store.engine import Database, transaction
 from worker.settings import WorkerSettings
 
 Result = TypeVar("Result")

@@ -22,6 +22,7 @@ class WorkerSettings(StoreSettings):
         default=10.0, gt=0, description="Silence after which a worker's jobs are taken over."
     )
     max_attempts: int = Field(default=10, gt=0, description="Pick-ups of one job before it is given up.")
+    max_source_bytes: int = Field(default=64 * 1024**3, gt=0, description="Largest source file that is read.")
     database_patience_seconds: float = Field(
         default=300.0, gt=0, description="How long a training waits for a lost database."
     )

@@ -13,10 +13,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
-from store.engine import Database, transaction
-
 from sondage.errors import Unavailable
 from store import jobs
+from store.engine import Database, transaction
 from worker.child import DONE, ENDED, TRY_AGAIN
 from worker.settings import WorkerSettings
 

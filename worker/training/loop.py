@@ -21,12 +21,12 @@ import numpy as np
 import torch
 
 from sondage.errors import InvalidInput, JobAborted
+from sondage.recipe import Recipe
 from sondage.recorder import Channels, Recorder, Sink
 from sondage.torch import EpochBuffer
 from worker.data.loader import TrainingData, batch_bounds
 from worker.training.checkpoint import CheckpointStore
 from worker.training.passes import Trainer, accuracy, evaluation_pass, training_pass
-from worker.training.recipe import Recipe
 
 _PROGRESS_SECONDS = 0.5
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from worker.training.recipe import Recipe
+from sondage.recipe import Recipe
 
 
 def build_optimiser(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sondage.recipe import Recipe
 from worker.data.loader import Batch, Loader, TrainingData, batch_bounds
 from worker.data.prepare import Preparation
 from worker.training.models import build_model
 from worker.training.optimise import build_optimiser, learning_rate, set_learning_rate
-from worker.training.recipe import Recipe
 from worker.training.seeding import derived_seed, generator
 
 Rows = np.ndarray[Any, Any]

@@ -7,13 +7,13 @@ from torch import nn
 from torch.nn import functional
 
 from sondage.errors import Conflict, InvalidInput, JobAborted
+from sondage.recipe import Recipe
 from sondage.recorder import MemorySink
 from worker.data.loader import TrainingData
 from worker.training import loop
 from worker.training.checkpoint import CheckpointStore
 from worker.training.loop import recorder_for, train
 from worker.training.passes import Trainer
-from worker.training.recipe import Recipe
 
 RECIPES = {
     "convnet": ("image", Recipe(model="convnet", width=4, augment="flip_shift", dropout=0.2)),

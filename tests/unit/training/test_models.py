@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from sondage.errors import Forbidden, InvalidInput
+from sondage.recipe import Recipe
 from worker.data.inputs import InputSpec, TextInputs
 from worker.training.models import build_model
-from worker.training.recipe import Recipe
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (4, 17, 23), (2, 9, 64)]
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from sondage.recipe import Recipe
 from worker.training.optimise import build_optimiser, learning_rate, set_learning_rate
-from worker.training.recipe import Recipe
 
 STEPS_PER_EPOCH = 10
 

@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from sondage.errors import InvalidInput
-from worker.training.recipe import Recipe, default_recipe
+from sondage.recipe import Recipe, default_recipe
 
 
 def test_json_there_and_back():
@@ -66,7 +66,7 @@ def test_a_wrong_value_is_named_with_what_is_allowed(field, value, said):
 
 
 def test_an_unknown_field_is_named():
-    with pytest.raises(InvalidInput, match="'learning_rate'.*lr") as caught:
+    with pytest.raises(InvalidInput, match=r"'learning_rate'.*lr") as caught:
         Recipe.from_dict({"learning_rate": 0.1})
     assert caught.value.field == "learning_rate"
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
+from sondage.recipe import Recipe
 from sondage.recorder import MemorySink
 from worker.data.loader import TrainingData
 from worker.training.checkpoint import CheckpointStore
 from worker.training.loop import recorder_for, train
-from worker.training.recipe import Recipe
 
 NUM, NUM_PROBES = 600, 200
 

@@ -9,13 +9,13 @@ from typing import NamedTuple
 from torch import nn
 
 from sondage.errors import Forbidden, InvalidInput
+from sondage.recipe import Recipe
 from worker.data.inputs import InputSpec
 from worker.training.models.convnet import ConvNet
 from worker.training.models.ngrams import NGrams
 from worker.training.models.resnet import ResNet20
 from worker.training.models.table import TableMLP
 from worker.training.models.vectors import linear, mlp
-from worker.training.recipe import Recipe
 
 __all__ = ["InputSpec", "build_model"]
 
