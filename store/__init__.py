@@ -1,0 +1,1 @@
+"""Remembers: Postgres through SQLAlchemy, one file per noun."""
