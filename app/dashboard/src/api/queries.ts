@@ -8,6 +8,7 @@ import { api } from "./client";
 import type { Job, Run, Tagging } from "./types";
 
 export const PAGE_SIZE = 60;
+const NUM_NEIGHBOURS = 8;
 const POLL_MS = 1500;
 const IDLE_POLL_MS = 15_000;
 const NEVER_STALE = { staleTime: Infinity };
@@ -105,32 +106,35 @@ export function useTagPage(tagging: Pick<Tagging, "id">, state: ListState, enabl
 }
 
 /** Counts under the filters of `state`; leave one filter out to count its own values. */
-export function useFacets(taggingId: number, state: ListState, without?: "tag" | "label") {
-  const path = { project: useProject(), tagging_id: taggingId };
+export function useFacets(tagging: Pick<Tagging, "id" | "state">, state: ListState, without?: "tag" | "label") {
+  const path = { project: useProject(), tagging_id: tagging.id };
   const filters = filtersOf(state);
   const query = without ? { ...filters, [without]: undefined } : filters;
   return api.useQuery("get", `${root}/taggings/{tagging_id}/facets`, { params: { path, query } }, {
+    enabled: tagging.state === "finished",
     placeholderData: keepPreviousData,
   });
 }
 
 export function useTag(taggingId: number, index: number) {
   const path = { project: useProject(), tagging_id: taggingId, index };
-  return api.useQuery("get", `${root}/taggings/{tagging_id}/tags/{index}`, { params: { path } });
+  return api.useQuery("get", `${root}/taggings/{tagging_id}/tags/{index}`, { params: { path } }, {
+    placeholderData: keepPreviousData,
+  });
 }
 
 export function useExplanation(taggingId: number, index: number, runId: number | undefined, channel: string) {
   const path = { project: useProject(), tagging_id: taggingId, index };
-  const params = { path, query: { run_id: runId, channel } };
+  const params = { path, query: { run_id: runId, channel, k: NUM_NEIGHBOURS } };
   return api.useQuery("get", `${root}/taggings/{tagging_id}/tags/{index}/explanation`, { params }, {
     ...NEVER_STALE,
-    enabled: runId !== undefined,
+    placeholderData: keepPreviousData,
   });
 }
 
-export function useReport(taggingId: number) {
+export function useReport(taggingId: number, enabled: boolean) {
   const path = { project: useProject(), tagging_id: taggingId };
-  return api.useQuery("get", `${root}/taggings/{tagging_id}/report`, { params: { path } }, NEVER_STALE);
+  return api.useQuery("get", `${root}/taggings/{tagging_id}/report`, { params: { path } }, { ...NEVER_STALE, enabled });
 }
 
 export function useRun(runId: number) {

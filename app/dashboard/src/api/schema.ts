@@ -1461,6 +1461,7 @@ export interface operations {
             query?: {
                 run_id?: number | null;
                 channel?: string;
+                k?: number;
             };
             header?: never;
             path: {

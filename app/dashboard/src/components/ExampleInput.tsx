@@ -35,7 +35,7 @@ function Values({ values, limit }: { values: Record<string, unknown>; limit: num
           <dd>{inline(value)}</dd>
         </div>
       ))}
-      {rest > 0 ? <div className="muted">and {plural(rest, "more value")}</div> : null}
+      {rest > 0 && limit > VALUES_SHOWN.small ? <div className="muted">and {plural(rest, "more value")}</div> : null}
     </dl>
   );
 }

@@ -6,13 +6,13 @@ export const count = (value: number): string => integers.format(value);
 
 export const plural = (value: number, noun: string, many = `${noun}s`): string => `${count(value)} ${value === 1 ? noun : many}`;
 
-/** Three significant digits; very large and very small ones in powers of ten. */
+/** Three significant digits, so that a column of them lines up; very large and small ones in powers of ten. */
 export function decimal(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size >= 1e6 || size < 1e-3) return value.toExponential(1);
-  return value.toLocaleString("en", { maximumSignificantDigits: size >= 1000 ? 4 : 3 });
+  const text = size >= 1e6 || size < 1e-3 ? value.toExponential(1) : size >= 1000 ? count(value) : value.toPrecision(3);
+  return text.replaceAll("-", "−");
 }
 
 export function share(value: number | null | undefined, digits = 0): string {
@@ -23,8 +23,8 @@ export function share(value: number | null | undefined, digits = 0): string {
 export function duration(seconds: number): string {
   if (seconds < 60) return `${Math.max(0, Math.round(seconds))} s`;
   if (seconds < 600) return parts(Math.round(seconds), 60, "min", "s");
-  if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
-  return parts(Math.round(seconds / 60), 60, "h", "min");
+  const minutes = Math.round(seconds / 60);
+  return minutes < 60 ? `${minutes} min` : parts(minutes, 60, "h", "min");
 }
 
 function parts(value: number, size: number, large: string, small: string): string {

@@ -36,7 +36,7 @@ export function CurveChart({ explanation, scale, width, hidden, highlighted, nei
       ariaLabel: `${explanation.channel} of example ${explanation.index} over ${explanation.curve.length} epochs`,
       style: { background: "none", color: "var(--muted)", fontFamily: "inherit", fontSize: "11px", overflow: "visible" },
       x: { domain: [0.5, explanation.curve.length + 0.5], label: null, ticks: wholeTicks(explanation.curve.length), tickFormat: "d" },
-      y: { type: scale, label: capital(explanation.channel), grid: true, nice: true, ticks: 6 },
+      y: { label: capital(explanation.channel), grid: true, ...(scale === "log" ? logScale(explanation, floor) : { nice: true, ticks: 6 }) },
       marks: [
         ...bands.map((band) => areaOf(band, floor, opacityOf(band.category, highlighted))),
         ...bands.map((band) => medianOf(band, floor, opacityOf(band.category, highlighted))),
@@ -90,6 +90,16 @@ function tipOf({ channel, predicted, curve }: Explanation): (point: Point) => st
     const guess = predicted[epoch - 1];
     return (guess ? [...lines, `predicted ${guess}`] : lines).join("\n");
   };
+}
+
+/** Whole decades only: the lines between them say nothing here. */
+function logScale({ curve, bands }: Explanation, floor: number): Plot.ScaleOptions {
+  const values = [curve, ...bands.flatMap(({ low, high }) => [low, high])].flat().filter((value) => value !== null);
+  const decades = values.map((value) => Math.log10(Math.max(value, floor)));
+  const first = Math.floor(Math.min(...decades, 0));
+  const last = Math.ceil(Math.max(...decades, 0));
+  const ticks = Array.from({ length: last - first + 1 }, (_, place) => 10 ** (first + place));
+  return { type: "log", domain: [10 ** first, 10 ** last], ticks, tickFormat: (value: number) => String(Number(value.toPrecision(1))) };
 }
 
 /** About eight whole epochs, the first among them. */

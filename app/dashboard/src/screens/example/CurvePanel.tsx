@@ -77,7 +77,8 @@ function Curves({ explanation, tag, choice }: { explanation: Explanation; tag: T
   const [container, width] = useWidth();
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const [category, setCategory] = useState<string | null>(null);
-  const [neighbour, setNeighbour] = useState<Neighbour | null>(null);
+  const [hovered, setHovered] = useState<Neighbour | null>(null);
+  const neighbour = hovered && explanation.neighbours.includes(hovered) ? hovered : null;
   const seen = wasSeen(explanation);
   const toggle = (name: string) => {
     setHidden((all) => (all.has(name) ? new Set([...all].filter((other) => other !== name)) : new Set([...all, name])));
@@ -124,7 +125,7 @@ function Curves({ explanation, tag, choice }: { explanation: Explanation; tag: T
       <p className="muted small caption">
         Bands: where 80 % of the probes of a category lie; thin line: their median. {choice.channel === "loss" ? "Loss in nats; low is good." : "Margin of the given label; high is good."}
       </p>
-      <Neighbours neighbours={explanation.neighbours} hovered={neighbour} hover={setNeighbour} />
+      <Neighbours neighbours={explanation.neighbours} hovered={neighbour} hover={setHovered} />
     </>
   );
 }

@@ -12,7 +12,7 @@ import { count, titleOf } from "../../lib/format";
 import { listParams, parseListState, withoutListState } from "../../lib/listState";
 import { CurvePanel } from "./CurvePanel";
 import { useCurveChoice } from "./useCurveChoice";
-import { usePlaceInList } from "./usePlaceInList";
+import { type Step, usePlaceInList } from "./usePlaceInList";
 import { Verdict } from "./Verdict";
 
 export default function ExampleScreen() {
@@ -22,27 +22,35 @@ export default function ExampleScreen() {
   const failed = tagging.error ? tagging : tag.error ? tag : undefined;
   if (failed) return <Problem error={failed.error} retry={failed.refetch} />;
   if (!tagging.data || !tag.data) return <Skeleton lines={10} />;
-  return <Example key={tag.data.index} tagging={tagging.data} tag={tag.data} />;
+  return <Example tagging={tagging.data} tag={tag.data} index={Number(index)} stale={tag.isPlaceholderData} />;
 }
 
-function Example({ tagging, tag }: { tagging: Tagging; tag: Tag }) {
+interface Props {
+  tagging: Tagging;
+  /** The one before, while the one at `index` is on its way. */
+  tag: Tag;
+  index: number;
+  stale: boolean;
+}
+
+function Example({ tagging, tag, index, stale }: Props) {
   const navigate = useNavigate();
   const project = useProject();
   const dataset = useDataset(tagging.dataset_id).data;
   const [params] = useSearchParams();
   const state = parseListState(params);
-  const place = usePlaceInList(tagging, state, tag.index);
-  const choice = useCurveChoice(tagging, tag.index);
+  const place = usePlaceInList(tagging, state, index);
+  const choice = useCurveChoice(tagging, index);
 
   const list = `/projects/${project}/taggings/${tagging.id}`;
-  const back = `${list}?${listParams({ ...state, at: tag.index })}`;
-  const linkTo = ({ index, list: other }: { index: number; list: typeof state }) => {
-    const query = listParams(other);
+  const back = `${list}?${listParams({ ...state, at: index })}`;
+  const linkTo = (to: Step) => {
+    const query = listParams(to.list);
     // The next example is looked at in the same way: same run, channel and scale.
     for (const [name, value] of withoutListState(params)) query.append(name, value);
-    return `${list}/examples/${index}?${query}`;
+    return `${list}/examples/${to.index}?${query}`;
   };
-  const step = (to: typeof place.next) => {
+  const step = (to: Step | undefined) => {
     if (to) void navigate(linkTo(to), { replace: true });
   };
 
@@ -80,7 +88,7 @@ function Example({ tagging, tag }: { tagging: Tagging; tag: Tag }) {
           Next →
         </button>
       </Heading>
-      <div className="example-layout">
+      <div className={stale ? "example-layout stale" : "example-layout"}>
         <Verdict tag={tag} />
         <CurvePanel tagging={tagging} tag={tag} choice={choice} />
       </div>

@@ -11,6 +11,9 @@ interface Props {
   hover: (neighbour: Neighbour | null) => void;
 }
 
+const classOf = (neighbour: Neighbour, hovered: Neighbour | null): string =>
+  ["neighbour", neighbour === hovered ? "current" : "", neighbour.picture_url ? "" : "stacked"].filter(Boolean).join(" ");
+
 export function Neighbours({ neighbours, hovered, hover }: Props) {
   if (!neighbours.length) return null;
   const leave = () => {
@@ -29,7 +32,7 @@ export function Neighbours({ neighbours, hovered, hover }: Props) {
             <li key={probe.row}>
               <button
                 type="button"
-                className={hovered === neighbour ? "neighbour current" : "neighbour"}
+                className={classOf(neighbour, hovered)}
                 aria-label={`Probe ${probe.row}: ${probe.category}, label ${probe.label_name ?? "unknown"}, distance ${decimal(distance)}`}
                 onMouseEnter={enter}
                 onMouseLeave={leave}

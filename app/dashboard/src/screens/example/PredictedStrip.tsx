@@ -2,13 +2,8 @@
 
 import type { Tag } from "../../api/types";
 import { plural } from "../../lib/format";
+import { stretches } from "../../lib/stretches";
 import { MARGIN } from "./chartMargins";
-
-interface Stretch {
-  name: string | null;
-  start: number;
-  length: number;
-}
 
 const CHARACTER_PX = 7.5;
 
@@ -35,17 +30,6 @@ export function PredictedStrip({ predicted, tag, width }: { predicted: (string |
       </ol>
     </div>
   );
-}
-
-/** Equal neighbours as one. */
-export function stretches(predicted: (string | null)[]): Stretch[] {
-  const all: Stretch[] = [];
-  predicted.forEach((name, epoch) => {
-    const last = all.at(-1);
-    if (last?.name === name) last.length += 1;
-    else all.push({ name, start: epoch, length: 1 });
-  });
-  return all;
 }
 
 function kindOf(name: string | null, tag: Tag): string {

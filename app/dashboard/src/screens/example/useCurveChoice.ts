@@ -25,13 +25,9 @@ export function useCurveChoice(tagging: Tagging, index: number): CurveChoice {
   const channel: Channel = params.get("channel") === "margin" ? "margin" : "loss";
   const scale: Scale = params.get("scale") === "log" ? "log" : "linear";
   const wanted = tagging.run_ids.find((id) => String(id) === params.get("run"));
-  const [first, second] = tagging.run_ids;
-
-  const explanation = useExplanation(tagging.id, index, wanted ?? first, channel);
-  // Where nothing was asked for, a run in which a probe took the example's place tells nothing: look at the other.
-  const elsewhere = wanted === undefined && explanation.data && !wasSeen(explanation.data) ? second : undefined;
-  const fallback = useExplanation(tagging.id, index, elsewhere, channel);
-  const runId = elsewhere ?? wanted ?? first;
+  // Where no run is asked for, the server takes the first that trained on the example.
+  const explanation = useExplanation(tagging.id, index, wanted, channel);
+  const runId = wanted ?? explanation.data?.run_id;
 
   const choose: CurveChoice["choose"] = (change) => {
     const next = new URLSearchParams(params);
@@ -42,7 +38,7 @@ export function useCurveChoice(tagging: Tagging, index: number): CurveChoice {
     runId,
     channel,
     scale,
-    explanation: elsewhere === undefined ? explanation : fallback,
+    explanation,
     choose,
     nextRun: () => {
       const run = after(tagging.run_ids, runId);

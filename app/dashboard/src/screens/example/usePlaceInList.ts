@@ -28,7 +28,7 @@ export function usePlaceInList(tagging: Tagging, list: ListState, index: number)
   const before = at === 0 ? previousPage(list) : undefined;
   const following = useEdge(tagging, after, "first");
   const preceding = useEdge(tagging, before, "last");
-  const total = useFacets(tagging.id, list).data?.count;
+  const total = useFacets(tagging, list).data?.count;
 
   const inside = (tag: { index: number } | undefined): Step | undefined => tag && { index: tag.index, list };
   if (at === -1) return { number: undefined, total, previous: undefined, next: undefined };

@@ -19,7 +19,7 @@ export function Cards({ tags, state, select }: Props) {
   const linkTo = useExampleLink(state);
   const score = state.orderBy in (tags[0]?.scores ?? {}) ? state.orderBy : undefined;
   return (
-    <ul className="cards">
+    <ul className={tags.some(({ picture_url }) => picture_url) ? "cards" : "cards wide"}>
       {tags.map((tag) => (
         <li key={tag.index}>
           <Link

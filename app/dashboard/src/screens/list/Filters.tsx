@@ -21,8 +21,8 @@ interface Props {
 }
 
 export function Filters({ ref, tagging, dataset, state, restart }: Props) {
-  const tagCounts = useFacets(tagging.id, state, "tag").data?.tags ?? {};
-  const labelCounts = useFacets(tagging.id, state, "label").data?.labels ?? {};
+  const tagCounts = useFacets(tagging, state, "tag").data?.tags ?? {};
+  const labelCounts = useFacets(tagging, state, "label").data?.labels ?? {};
   const tags = inOrder(new Set([...tagging.categories, ...Object.keys(tagCounts)]));
   const labels = dataset?.class_names ?? Object.keys(labelCounts);
   return (
@@ -50,7 +50,11 @@ export function Filters({ ref, tagging, dataset, state, restart }: Props) {
         choose={(label) => {
           restart({ label });
         }}
-        show={(label) => <span className="facet-name">{label}</span>}
+        show={(label) => (
+          <span className="facet-name label" title={label}>
+            {label}
+          </span>
+        )}
       />
       <label className="facet">
         <h3>Suspicion</h3>

@@ -3,11 +3,12 @@
 import { useRef } from "react";
 import { Link, useParams } from "react-router";
 
-import { isOpen, PAGE_SIZE, useDataset, useFacets, useProject, useTagging, useTagPage } from "../../api/queries";
+import { PAGE_SIZE, useDataset, useFacets, useProject, useTagging, useTagPage } from "../../api/queries";
 import type { Tag, Tagging } from "../../api/types";
 import { Problem } from "../../components/Problem";
 import { Heading } from "../../components/Shell";
 import { CardSkeletons, Skeleton } from "../../components/Skeleton";
+import { NotReady } from "../../components/NotReady";
 import { TaggingTabs } from "../../components/TaggingTabs";
 import { Shortcuts } from "../../components/Shortcuts";
 import { calibrationInWords } from "../../lib/categories";
@@ -35,7 +36,7 @@ function SuspiciousList({ tagging }: { tagging: Tagging }) {
   const { state, go, restart, select } = useListState();
   const ready = tagging.state === "finished";
   const page = useTagPage(tagging, state, ready);
-  const facets = useFacets(tagging.id, state);
+  const facets = useFacets(tagging, state);
   const list = useRef<HTMLDivElement>(null);
   const filters = useRef<HTMLElement>(null);
   const tags = page.data?.items ?? [];
@@ -81,17 +82,6 @@ function factsOf(tagging: Tagging): string {
   return [`Tagging ${tagging.id}`, `${tagging.tagger} tagger`, typeof k === "number" ? `k = ${k}` : undefined, runs, calibration]
     .filter(Boolean)
     .join(" · ");
-}
-
-function NotReady({ tagging }: { tagging: Tagging }) {
-  const says = isOpen(tagging)
-    ? `This tagging is ${tagging.state}. The list appears here when it has finished.`
-    : `This tagging ${tagging.state === "aborted" ? "was aborted" : "has failed"}: it has no list.`;
-  return (
-    <p className="notice" role="status">
-      {says}
-    </p>
-  );
 }
 
 function places(state: ListState, tags: Tag[], total: number | undefined): string {

@@ -1,7 +1,7 @@
 /** In which epoch the probes of each category were first learned, and from which they stayed so. */
 
 import { Dot } from "../../components/marks";
-import { decimal, share } from "../../lib/format";
+import { inline, share } from "../../lib/format";
 import type { Quartiles, RunReport } from "../../lib/report";
 
 export function Learned({ run, names }: { run: RunReport; names: string[] }) {
@@ -51,10 +51,10 @@ export function Learned({ run, names }: { run: RunReport; names: string[] }) {
 function Epochs({ quartiles }: { quartiles: Quartiles | undefined }) {
   const { q25, median, q75 } = quartiles ?? {};
   if (typeof median !== "number") return <span className="muted">–</span>;
-  const middle = typeof q25 === "number" && typeof q75 === "number" ? ` (${decimal(q25 + 1)}–${decimal(q75 + 1)})` : "";
+  const middle = typeof q25 === "number" && typeof q75 === "number" ? ` (${inline(q25 + 1)}–${inline(q75 + 1)})` : "";
   return (
     <>
-      {decimal(median + 1)}
+      {inline(median + 1)}
       <span className="muted">{middle}</span>
     </>
   );

@@ -3,6 +3,7 @@
 import { Link, useParams, useSearchParams } from "react-router";
 
 import { useDataset, useProject, useReport, useTagging } from "../../api/queries";
+import { NotReady } from "../../components/NotReady";
 import { Problem } from "../../components/Problem";
 import { Heading } from "../../components/Shell";
 import { Skeleton } from "../../components/Skeleton";
@@ -18,7 +19,9 @@ export default function ReportScreen() {
   const taggingId = Number(useParams().taggingId);
   const tagging = useTagging(taggingId);
   const dataset = useDataset(tagging.data?.dataset_id).data;
-  const { data, error, refetch } = useReport(taggingId);
+  const ready = tagging.data?.state === "finished";
+  const { data, error: own, refetch } = useReport(taggingId, ready);
+  const error = tagging.error ?? own;
   const title = dataset ? titleOf(dataset) : `Tagging ${taggingId}`;
   return (
     <>
@@ -31,7 +34,8 @@ export default function ReportScreen() {
         <TaggingTabs taggingId={taggingId} current="report" />
       </Heading>
       {error ? <Problem error={error} retry={refetch} /> : null}
-      {!data && !error ? <Skeleton lines={10} /> : null}
+      {tagging.data && !ready ? <NotReady tagging={tagging.data} /> : null}
+      {!data && !error && (ready || tagging.isPending) ? <Skeleton lines={10} /> : null}
       {data ? <Sections report={parseReport(data.report)} raw={data.report} /> : null}
     </>
   );
