@@ -12,8 +12,9 @@ from sondage.probes.generators import flip_labels, random_labels
 from sondage.probes.suite import Generator, SuiteDefinition
 from sondage.types import Labels, Rows, Words
 
-DISPLACED_SHARE = 0.25
-"""At most this share of the train examples gives its place to probes in one run."""
+DISPLACED_SHARE = 0.15
+"""At most this share of the train examples gives its place to probes in one run. Random labels among the probes are
+noise to the training too: with 0.25 of the digits displaced, fewer planted errors were found than with 0.15."""
 
 
 @dataclass(frozen=True)
@@ -152,9 +153,9 @@ def plan_probes(
 def scaled_counts(definition: SuiteDefinition, num_train: int, *, num_slots: int = 1) -> list[int]:
     """How many probes each generator gets on a train set of this size.
 
-    The wished counts as long as the planted ones displace at most a quarter of the train examples in a run, and
+    The wished counts as long as the planted ones displace at most 15 % of the train examples in a run, and
     all slots together at most all of them; else every count, of planted and of selected ones, is scaled down
-    alike. Where nothing is planted, all are scaled to that quarter.
+    alike. Where nothing is planted, all are scaled to that share.
 
     Raises
     ------

@@ -16,10 +16,12 @@ from sondage.probes.suite import SuiteDefinition
 from sondage.scores.base import nanmean
 from sondage.scores.learnability import learnability
 from sondage.tagging.reference import ReferenceTagger, usual_k
-from sondage.types import Labels, Mask, PerRow, Rows
+from sondage.types import CurveArray, Labels, Mask, PerRow, Rows
 
 SUSPECT_SHARE = 0.25
 """An example with this share of its votes from wrong or foreign probes, against ordinary examples, is not chosen."""
+ORDINARY_PER_PROBE = 4
+"""Random examples for each wrong or foreign probe, when suspects are sought."""
 _FITTED_SHARE = 0.5
 _END_OF_TRAINING = 0.25
 
@@ -137,28 +139,37 @@ def _by_class(ranked: Rows, labels: Labels, count: int) -> Rows:
 
 
 def _suspect(
-    loss: np.ndarray, probes: Probes, definition: SuiteDefinition, num_examples: int, rng: np.random.Generator
+    loss: CurveArray,
+    probes: Probes,
+    definition: SuiteDefinition,
+    num_examples: int,
+    rng: np.random.Generator,
 ) -> PerRow:
-    """Vote of wrong and foreign fit probes against as many random examples.
+    """How far the vote is for wrong and foreign fit probes, against random examples, as if both were as many.
 
     Random examples hold some wrong labels too, in the data's own share, and are still a fair contrast: what is
-    common among them is not suspect. This asks for no category with right labels.
+    common among them is not suspect. No category with right labels is needed. They outnumber the probes, since
+    hard ones, which must not be taken for wrong ones, are few among them; the odds are corrected for that.
     """
-    known = definition.known_categories()
-    doubtful = np.array(
-        [known[name].wrong_label is not False for name in probes.category.tolist()], dtype=bool
-    )
-    doubtful &= (probes.role == "fit") & np.isfinite(loss[probes.row]).all(axis=1)
     trained = np.isfinite(loss[:num_examples]).all(axis=1)
-    ordinary = rng.permutation(np.flatnonzero(trained))[: int(doubtful.sum())]
+    doubtful = probes.row[_is_doubtful(probes, definition)]
+    ordinary = rng.permutation(np.flatnonzero(trained))[: ORDINARY_PER_PROBE * len(doubtful)]
     if not len(ordinary):
         return np.where(trained, 0.0, np.nan).astype(np.float32)
-    rows = np.concatenate([probes.row[doubtful], ordinary])
-    names = np.repeat(["doubtful", "ordinary"], [int(doubtful.sum()), len(ordinary)])
+    rows = np.concatenate([doubtful, ordinary])
+    names = np.repeat(["doubtful", "ordinary"], [len(doubtful), len(ordinary)])
     tagger = ReferenceTagger(usual_k(names), ("doubtful", "ordinary")).fit(loss[rows], names)
     votes = tagger.predict_proba(loss[:num_examples])
-    votes[ordinary] = tagger.predict_left_out()[int(doubtful.sum()) :]
-    return np.asarray(votes[:, 0])
+    votes[ordinary] = tagger.predict_left_out()[len(doubtful) :]
+    weighed = votes / np.array([len(doubtful), len(ordinary)])
+    return np.asarray(weighed[:, 0] / weighed.sum(axis=1), dtype=np.float32)
+
+
+def _is_doubtful(probes: Probes, definition: SuiteDefinition) -> Mask:
+    """Fit probes whose label is wrong or does not apply."""
+    known = definition.known_categories()
+    doubtful = [known[name].wrong_label is not False for name in probes.category.tolist()]
+    return np.array(doubtful, dtype=bool) & (probes.role == "fit")
 
 
 def _fitted(curves: Curves, labels: Labels) -> PerRow:

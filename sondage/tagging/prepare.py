@@ -78,17 +78,19 @@ def _fill(run: RunCurves) -> Prepared:
 def _choose(
     runs: list[Prepared], definition: SuiteDefinition, num_examples: int, seed: int
 ) -> list[Prepared]:
-    rng = np.random.default_rng([seed, len(runs)])
+    # A stream of its own per run, so that what is drawn for one does not depend on the sizes of another.
+    rngs = [np.random.default_rng([seed, number]) for number in range(len(runs))]
     if len(runs) == 1:
-        return [_with_ordinary(runs[0], definition, num_examples, rng)]
+        return [_with_ordinary(runs[0], definition, num_examples, rngs[0])]
     evidence = [
-        gather_evidence(run.curves, run.labels, run.probes, definition, num_examples, rng) for run in runs
+        gather_evidence(run.curves, run.labels, run.probes, definition, num_examples, rng)
+        for run, rng in zip(runs, rngs, strict=True)
     ]
+    rngs = [np.random.default_rng([seed, number, 1]) for number in range(len(runs))]
+    others = [Evidence.mean(evidence[:number] + evidence[number + 1 :]) for number in range(len(runs))]
     return [
-        _with_chosen(
-            run, Evidence.mean(evidence[:number] + evidence[number + 1 :]), definition, num_examples, rng
-        )
-        for number, run in enumerate(runs)
+        _with_chosen(run, of_others, definition, num_examples, rng)
+        for run, of_others, rng in zip(runs, others, rngs, strict=True)
     ]
 
 

@@ -144,7 +144,7 @@ def tag_runs(
         ks.append(tagger.k)
         reports.append((run, of_rows[run.probes.row], tagger.k))
     probabilities = mean_over_runs(votes)
-    suspicion = suspicion_of(probabilities, categories, min(ks))
+    suspicion = suspicion_of(probabilities, categories)
     loss = mean_over_runs([mean_loss(run.curves.take(slice(num_examples))) for run in prepared])
     warnings = sorted({text for run in prepared for text in run.warnings} | _rough(ks))
     return TaggingResult(
@@ -168,21 +168,21 @@ def tags_of(probabilities: Probabilities) -> np.ndarray[Any, np.dtype[np.int16]]
     return np.where(there, best, NO_TAG).astype(np.int16)
 
 
-def suspicion_of(probabilities: Probabilities, categories: Sequence[Category], k: int) -> PerRow:
-    """How likely the given label is wrong, of the votes that say anything about it. Shape (N,); 0…1, 1 is bad.
+def suspicion_of(probabilities: Probabilities, categories: Sequence[Category]) -> PerRow:
+    """How likely the given label is wrong, for the ranking. Shape (N,); 0…1, 1 is bad.
 
-    With w the probability of categories whose label is wrong and r of those whose label is right,
+    The probability of the categories whose label is wrong, and half of that of the categories to which the
+    question does not apply (`ood`): a vote for them is a vote for "cannot tell".
 
-        suspicion = (w + 1/2k) / (w + r + 1/k)
-
-    Categories to which the question does not apply (`ood`) are left out: a foreign input with a random label
-    and a wrong label have curves alike, so a wrong label often gets half of its votes from each. The added
-    half vote on either side, Jeffreys' prior, keeps one lonely vote beside nineteen for `ood` from meaning
-    certainty, and puts an example that is foreign to all at 0.5.
+    A foreign input with a random label and a wrong label have curves alike, so an example with a wrong label
+    often gets half of its votes from each. It ends at 0.75, above one torn between noisy and right (0.5) and
+    above one that is plainly foreign (0.5); hard but right examples, torn between foreign and right, at 0.25.
+    Measured on digits, MNIST, Fashion-MNIST and CIFAR-10, the average precision was higher than with the votes
+    for `ood` left out of the ratio, in every one (docs/method.md).
     """
-    wrong = probabilities[:, [c.wrong_label is True for c in categories]].sum(axis=1, dtype=np.float64)
-    right = probabilities[:, [c.wrong_label is False for c in categories]].sum(axis=1, dtype=np.float64)
-    return np.asarray((wrong + 0.5 / k) / (wrong + right + 1 / k), dtype=np.float32)
+    weights = np.array([{True: 1.0, None: 0.5, False: 0.0}[c.wrong_label] for c in categories])
+    # Equal votes must be equal numbers, or rounding would decide the order instead of the mean loss.
+    return np.asarray((probabilities @ weights).round(5), dtype=np.float32)
 
 
 def suspicious_order(suspicion: PerRow, loss: PerRow) -> Rows:

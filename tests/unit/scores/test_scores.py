@@ -1,0 +1,79 @@
+"""⑤ Scores against slow loops."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from sondage.curves import Curves
+from sondage.errors import InvalidInput
+from sondage.scores.base import mean_over_runs
+from sondage.scores.registry import SCORES, available, get_score, score_runs
+
+VALUES = hnp.arrays(
+    np.float32,
+    (6, 4),
+    elements=st.one_of(st.just(np.nan), st.floats(0, 12, width=32)),
+)
+
+
+def slowly(name, loss, margin):
+    if name == "last_loss":
+        return loss[-1]
+    values = {
+        "mean_loss": loss,
+        "aum": margin,
+        "learnability": [np.exp(-value) for value in loss],
+    }[name]
+    there = [float(value) for value in values if not np.isnan(value)]
+    return sum(there) / len(there) if there else np.nan
+
+
+@given(VALUES, VALUES)
+def test_each_score_is_its_definition(loss, margin):
+    curves = Curves({"loss": loss, "margin": margin})
+    for name, score in SCORES.items():
+        expected = [slowly(name, *row) for row in zip(loss, margin, strict=True)]
+        got = score(curves)
+        assert got.dtype == np.float32
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-30)
+
+
+def test_chunks_make_no_difference(monkeypatch):
+    loss = np.random.default_rng(0).random((23, 5)).astype(np.float32)
+    whole = SCORES["learnability"](Curves({"loss": loss}))
+    monkeypatch.setattr("sondage.scores.base._CHUNK_ROWS", 7)
+    np.testing.assert_array_equal(SCORES["learnability"](Curves({"loss": loss})), whole)
+
+
+def test_runs_are_averaged_where_the_row_was_seen():
+    one = Curves({"loss": [[1.0, 3.0], [np.nan, np.nan], [np.nan, np.nan]]})
+    two = Curves({"loss": [[4.0, 4.0], [5.0, 5.0], [np.nan, np.nan]]})
+    np.testing.assert_array_equal(score_runs("mean_loss", [one, two]), [3.0, 5.0, np.nan])
+
+
+def test_mean_over_runs_of_none_is_none():
+    assert np.isnan(mean_over_runs([np.array([np.nan], np.float32)])).all()
+
+
+def test_bad_ends_point_at_wrong_labels():
+    """A row learned at once beside one that never was."""
+    curves = Curves({"loss": [[0.1, 0.01], [4.0, 5.0]], "margin": [[3.0, 6.0], [-2.0, -4.0]]})
+    for score in SCORES.values():
+        good, bad = score(curves)
+        assert (bad > good) == (score.bad_end == "high")
+
+
+def test_only_scores_whose_channels_are_there_are_available():
+    loss_only = Curves({"loss": [[1.0]]})
+    assert [score.name for score in available([loss_only])] == ["mean_loss", "last_loss", "learnability"]
+    with pytest.raises(InvalidInput, match="no channel 'margin'"):
+        score_runs("aum", [loss_only])
+
+
+def test_unknown_methods_and_no_runs_are_refused():
+    with pytest.raises(InvalidInput, match="there are: mean_loss"):
+        get_score("luck")
+    with pytest.raises(InvalidInput, match="at least one run"):
+        score_runs("mean_loss", [])

@@ -1,0 +1,270 @@
+"""⑤ Tagging of made-up runs whose truth is known."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.neighbors import KNeighborsClassifier
+
+from sondage.curves import Curves
+from sondage.errors import InvalidInput
+from sondage.probes.plan import Probes, assign_roles
+from sondage.probes.suite import CATEGORIES, Category, Generator, SuiteDefinition, default_suite
+from sondage.scores.ranking import precision_at, recall_at
+from sondage.tagging.tag import NO_TAG, RunCurves, suspicion_of, suspicious_order, tag_runs, tags_of
+
+SUITE = default_suite()
+
+
+def test_wrong_labels_stand_on_top_and_tags_are_right(world, runs):
+    result = tag_runs(runs, SUITE, 800)
+    planted = int(world.wrong.sum())
+    assert precision_at(result.order, world.wrong, planted) > 0.97
+    assert recall_at(result.order, world.wrong, 2 * planted) == 1.0
+    tags = np.array(result.tag_names())
+    assert (tags[world.wrong] == "noisy").mean() > 0.9
+    assert (tags[world.kinds == "hard"] == "atypical").mean() > 0.8
+    assert np.isin(tags[world.kinds == "easy"], ["prototypical", "corrupted"]).mean() > 0.95
+
+
+def test_every_example_is_tagged_by_the_runs_that_trained_it(runs):
+    result = tag_runs(runs, SUITE, 800)
+    assert not np.isnan(result.suspicion).any()
+    assert not result.displaced.any()
+    np.testing.assert_allclose(result.probabilities.sum(axis=1), 1, rtol=1e-5)
+    only_second = runs[0].displaced
+    alone = result.probabilities[only_second] * result.report.runs[1].k
+    np.testing.assert_allclose(alone, alone.round(), atol=1e-4)
+
+
+def test_a_tag_is_the_mean_of_scikit_learns_votes(runs):
+    """Each run by itself, fit probes of the result in hand; example by example, left out where it is a probe."""
+    result = tag_runs(runs, SUITE, 800)
+    names = [category.name for category in result.categories]
+    votes = []
+    for run, probes in zip(runs, result.probes, strict=True):
+        loss = run.curves["loss"].astype(np.float64)
+        fit = probes.take(probes.role == "fit")
+        k = min(20, np.unique(fit.category, return_counts=True)[1].min() // 4)
+        own = np.full((800, len(names)), np.nan)
+        for row in range(0, 800, 7):
+            if np.isnan(loss[row]).any():
+                continue
+            others = fit.take(fit.row != row)
+            knn = KNeighborsClassifier(k, algorithm="brute").fit(loss[others.row], others.category)
+            own[row] = knn.predict_proba(loss[[row]])[0][[knn.classes_.tolist().index(n) for n in names]]
+        votes.append(own)
+    expected = np.nanmean(np.stack(votes)[:, ::7], axis=0)
+    np.testing.assert_allclose(result.probabilities[::7], expected, atol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_tags(runs):
+    one, two = tag_runs(runs, SUITE, 800, seed=3), tag_runs(runs, SUITE, 800, seed=3)
+    np.testing.assert_array_equal(one.probabilities, two.probabilities)
+    np.testing.assert_array_equal(one.order, two.order)
+    other = tag_runs(runs, SUITE, 800, seed=4).probes[0]
+    assert sorted(zip(other.row, other.role, strict=True)) != sorted(
+        zip(one.probes[0].row, one.probes[0].role, strict=True)
+    )
+
+
+def test_chosen_probes_come_from_the_other_run(runs):
+    """Shuffle the second run's curves: the first run is given other probes, the second the same."""
+    before = tag_runs(runs, SUITE, 800).probes
+    seen = np.flatnonzero(runs[1].curves.ever_seen()[:800])
+    loss = runs[1].curves["loss"].copy()
+    loss[seen] = loss[np.random.default_rng(0).permutation(seen)]
+    curves = Curves(dict(runs[1].curves.channels) | {"loss": loss})
+    shuffled = RunCurves(curves, runs[1].labels, runs[1].probes, runs[1].displaced, "shuffled")
+    after = tag_runs([runs[0], shuffled], SUITE, 800).probes
+    chosen = [
+        [set(of.row[np.isin(of.category, ["prototypical", "atypical"])].tolist()) for of in when]
+        for when in (before, after)
+    ]
+    assert chosen[1][1] == chosen[0][1]
+    assert chosen[1][0] != chosen[0][0]
+
+
+def test_chosen_probes_are_right_trained_and_balanced(world, runs):
+    result = tag_runs(runs, SUITE, 800)
+    for run, probes in zip(runs, result.probes, strict=True):
+        counts = dict(zip(*np.unique(probes.category, return_counts=True), strict=True))
+        assert len(set(counts.values())) == 1
+        rows = probes.row[np.isin(probes.category, ["prototypical", "atypical"])]
+        assert not np.isin(rows, run.displaced).any()
+        assert world.wrong[rows].mean() < 0.03
+        hard = probes.row[probes.category == "atypical"]
+        assert (world.kinds[hard] == "hard").mean() > 0.9
+
+
+def test_one_run_draws_prototypical_at_random_and_says_so(world):
+    run = world.run(0, 1)
+    result = tag_runs([run], SUITE, 800)
+    assert [category.name for category in result.categories] == ["prototypical", "noisy", "ood", "corrupted"]
+    assert any("One run only" in text for text in result.report.warnings)
+    assert any("One seed" in text for text in result.report.warnings)
+    np.testing.assert_array_equal(np.flatnonzero(result.displaced), np.sort(run.displaced))
+    assert np.isnan(result.suspicion[run.displaced]).all()
+    assert (result.tag[run.displaced] == NO_TAG).all()
+    assert set(result.order[-len(run.displaced) :].tolist()) == set(run.displaced.tolist())
+    assert result.tag_names()[run.displaced[0]] == "unsure"
+    trained = np.setdiff1d(np.arange(800), run.displaced)
+    top = result.order[: int(world.wrong[trained].sum())]
+    assert world.wrong[top].mean() > 0.95
+
+
+def test_examples_of_other_splits_are_neither_tagged_nor_displaced(world):
+    runs = [world.run(slot) for slot in (0, 1)]
+    untrained = np.setdiff1d(np.arange(60), np.concatenate([run.displaced for run in runs]))
+    for run in runs:
+        for name in run.curves.channels:
+            run.curves[name][untrained] = -1 if name == "predicted" else np.nan
+    result = tag_runs(runs, SUITE, 800)
+    assert np.isnan(result.suspicion).sum() == len(untrained)
+    assert np.isnan(result.suspicion[untrained]).all()
+    assert not result.displaced.any()
+    assert (result.suggested_label[untrained] == -1).all()
+
+
+def uploaded(world, name="prototypical"):
+    """Twelve known examples of each kind, as a user would send them."""
+    rows = np.concatenate([np.flatnonzero(world.kinds == kind)[:12] for kind in ("noisy", "hard", "easy")])
+    categories = np.repeat(["noisy", "atypical", name], 12)
+    roles = assign_roles(categories, 0.5, np.random.default_rng(0))
+    members = tuple((str(row), category) for row, category in zip(rows, categories.tolist(), strict=True))
+    own = () if name == "prototypical" else (Category(name, None),)
+    return SuiteDefinition("mine", members=members, categories=own), Probes(rows, categories, roles, rows)
+
+
+def bare_run(world, probes):
+    """A run in which nothing was planted."""
+    planted = world.run(0, 1)
+    from_planted = planted.curves.take(slice(800)).fill()
+    loss = from_planted["loss"].copy()
+    loss[np.isnan(loss)] = 3.0
+    return RunCurves(Curves({"loss": loss}), world.labels, probes, np.zeros(0, np.int64), "bare")
+
+
+def test_an_uploaded_suite_works_on_a_run_already_recorded(world):
+    definition, probes = uploaded(world)
+    result = tag_runs([bare_run(world, probes)], definition, 800)
+    assert [category.name for category in result.categories] == ["prototypical", "atypical", "noisy"]
+    assert result.report.runs[0].k == 1
+    assert any("k = 1" in text for text in result.report.warnings)
+    np.testing.assert_array_equal(result.probes[0].row, probes.row)
+    head = result.order[:40]
+    # Displaced rows of the made-up run were given flat losses, as wrong labels have.
+    assert (world.wrong | (result.mean_loss > 2.5))[head].mean() > 0.9
+
+
+def test_known_examples_without_a_curve_are_left_out_with_a_warning(world):
+    definition, probes = uploaded(world)
+    run = bare_run(world, probes)
+    run.curves["loss"][probes.row[:3]] = np.nan
+    result = tag_runs([run], definition, 800)
+    assert len(result.probes[0]) == len(probes) - 3
+    assert any("3 of 36 probes have no curve" in text for text in result.report.warnings)
+
+
+def test_a_category_of_the_users_own_that_is_not_applicable_counts_half(world):
+    definition, probes = uploaded(world, "twin")
+    result = tag_runs([bare_run(world, probes)], definition, 800)
+    assert [category.name for category in result.categories] == ["atypical", "noisy", "twin"]
+    easy = world.kinds == "easy"
+    assert np.median(result.suspicion[easy]) == 0.5
+
+
+def test_probes_of_one_category_alone_are_refused(world):
+    definition, probes = uploaded(world)
+    run = bare_run(world, probes)
+    run.curves["loss"][probes.row[probes.category != "noisy"]] = np.nan
+    with pytest.raises(InvalidInput, match="two at least are needed"):
+        tag_runs([run], definition, 800)
+
+
+def test_a_run_that_never_fits_anything_says_that_probes_are_missing(world):
+    runs = [world.run(slot) for slot in (0, 1)]
+    for run in runs:
+        run.curves["predicted"][:800] = np.where(
+            run.curves["predicted"][:800] < 0, -1, (run.labels[:800, None] + 1) % 4
+        )
+    result = tag_runs(runs, SUITE, 800)
+    assert "atypical" not in [category.name for category in result.categories]
+    assert any("Only 0 of" in text and "atypical" in text for text in result.report.warnings)
+
+
+def test_what_is_no_run_of_this_dataset_is_refused(runs):
+    with pytest.raises(InvalidInput, match="at least one run"):
+        tag_runs([], SUITE, 800)
+    with pytest.raises(InvalidInput, match="another dataset version"):
+        tag_runs(runs, SUITE, 5000)
+    no_loss = RunCurves(
+        Curves({"margin": runs[0].curves["margin"]}), runs[0].labels, runs[0].probes, runs[0].displaced
+    )
+    with pytest.raises(InvalidInput, match="no loss curves"):
+        tag_runs([no_loss], SUITE, 800)
+
+
+def test_k_can_be_chosen_and_is_bounded_by_the_probes(runs):
+    assert {run.k for run in tag_runs(runs, SUITE, 800, k=3).report.runs} == {3}
+    largest = tag_runs(runs, SUITE, 800, k=10_000).report.runs[0]
+    assert largest.k == sum(of["fit"] for of in largest.num_probes.values())
+
+
+def test_progress_ends_at_one(runs):
+    said = []
+    tag_runs(runs, SUITE, 800, on_progress=said.append)
+    assert said == sorted(said)
+    assert said[-1] == 1.0
+
+
+def test_suspicion_of_mixed_votes():
+    names = [category.name for category in CATEGORIES]
+    votes = np.zeros((5, 5), np.float32)
+    votes[0, names.index("noisy")] = 1
+    votes[1, names.index("ood")] = 1
+    votes[2, [names.index("noisy"), names.index("ood")]] = 0.5
+    votes[3, [names.index("atypical"), names.index("corrupted")]] = 0.5
+    votes[4] = np.nan
+    np.testing.assert_array_equal(suspicion_of(votes, CATEGORIES), np.float32([1, 0.5, 0.75, 0, np.nan]))
+
+
+def test_equal_votes_are_equal_suspicion():
+    """0.1 + 0.2 is not 0.3 in floats: the mean loss must decide, not rounding."""
+    votes = np.array([[0.7, 0, 0.3, 0, 0], [0.1, 0.6, 0.1 + 0.2, 0, 0], [0.4, 0.2, 0.2, 0.2, 0]], np.float32)
+    assert len(set(suspicion_of(votes, CATEGORIES).tolist())) == 1
+
+
+def test_ties_in_suspicion_go_by_loss_then_index_and_nan_last():
+    suspicion = np.array([0.5, np.nan, 1.0, 0.5, 0.5], np.float32)
+    loss = np.array([1.0, np.nan, 0.1, 2.0, 1.0], np.float32)
+    assert suspicious_order(suspicion, loss).tolist() == [2, 3, 0, 4, 1]
+
+
+def test_position_is_the_place_in_the_order(runs):
+    result = tag_runs(runs, SUITE, 800)
+    np.testing.assert_array_equal(result.order[result.position], np.arange(800))
+
+
+def test_the_first_of_equally_probable_categories_wins():
+    assert tags_of(np.array([[0.4, 0.4, 0.2], [0, 0.5, 0.5], [np.nan] * 3], np.float32)).tolist() == [
+        0,
+        1,
+        -1,
+    ]
+
+
+def test_the_report_goes_through_json(runs):
+    report = tag_runs(runs, SUITE, 800, protocol="training pass, shifts").report.to_dict()
+    again = json.loads(json.dumps(report, allow_nan=False))
+    assert again == report
+    assert again["protocol"] == "training pass, shifts"
+    assert again["overall"]["accuracy"] > 0.8
+    assert len(again["runs"]) == 2
+
+
+def test_a_suite_without_generators_that_select_needs_no_second_run(world):
+    suite = SuiteDefinition("two", (Generator("flip"), Generator("corrupt")))
+    result = tag_runs([world.run(0, 1, suite)], suite, 800)
+    assert [category.name for category in result.categories] == ["noisy", "corrupted"]
+    assert not any("One run only" in text for text in result.report.warnings)
