@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from sondage.recipe import Recipe
 from sondage.recorder import MemorySink
 from sondage.torch import EpochBuffer
 from worker.data.inputs import TextInputs
@@ -11,7 +12,6 @@ from worker.data.loader import Loader, TrainingData
 from worker.training.checkpoint import CheckpointStore
 from worker.training.loop import recorder_for, train
 from worker.training.passes import Trainer, training_pass
-from worker.training.recipe import Recipe
 
 pytestmark = [
     pytest.mark.gpu,

@@ -134,6 +134,8 @@ def _check_rows(
 ) -> None:
     if len(inputs) != len(labels):
         raise InvalidInput(f"{len(inputs)} inputs and {len(labels)} labels: one label each is needed.")
+    if labels.dtype.kind not in "iu":
+        raise InvalidInput(f"labels are {labels.dtype}: whole numbers are needed.", field="labels")
     if num_classes < 2:
         raise InvalidInput(f"num_classes is {num_classes}: at least 2 are needed.", field="num_classes")
     wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))

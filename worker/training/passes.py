@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sondage.errors import InvalidInput
 from sondage.recipe import Recipe
 from worker.data.loader import Batch, Loader, TrainingData, batch_bounds
 from worker.data.prepare import Preparation
@@ -30,6 +31,7 @@ class Trainer:
     recipe: Recipe
     seed: int
     device: torch.device
+    num_classes: int
     model: nn.Module
     optimiser: torch.optim.Optimizer
     loader: Loader
@@ -55,14 +57,28 @@ class Trainer:
         model = build_model(recipe, data.spec, allowed_modules=allowed_modules).to(device)
         if channels_last and data.inputs.modality == "image":
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it
-        loader = Loader(data, device, resident=resident)
-        return cls(recipe, seed, device, model, build_optimiser(recipe, model), loader, prepare)
+        return cls(
+            recipe=recipe,
+            seed=seed,
+            device=device,
+            num_classes=data.num_classes,
+            model=model,
+            optimiser=build_optimiser(recipe, model),
+            loader=Loader(data, device, resident=resident),
+            prepare=prepare,
+        )
 
     def logits(self, batch: Batch, augmentation: torch.Generator | None = None) -> Tensor:
         """Prepare a batch and run the model on it; without a generator nothing is augmented."""
         inputs = self.prepare(batch.inputs, augmentation)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._uses_bfloat16()):
             logits: Tensor = self.model(*inputs)
+        if logits.shape != (len(batch.rows), self.num_classes):
+            raise InvalidInput(
+                f"The model {self.recipe.model} gave outputs of shape {tuple(logits.shape)} for "
+                f"{len(batch.rows)} examples of {self.num_classes} classes: it must return one logit per class.",
+                field="model",
+            )
         return logits
 
     def state(self) -> dict[str, Any]:

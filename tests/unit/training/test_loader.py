@@ -34,6 +34,7 @@ def test_rows_play_their_parts():
         ({"labels": np.array([0, 1, 2])}, "Row 2 has label 2"),
         ({"labels": np.array([0, -1, 1])}, "Row 1 has label -1"),
         ({"labels": np.array([0, 1])}, "3 inputs and 2 labels"),
+        ({"labels": np.array([0.0, 1.0, 0.0])}, "whole numbers"),
         ({"num_classes": 1}, "at least 2"),
         ({"split": np.array([0, 0, 3])}, "split"),
         ({"split": np.array([0, 0])}, "split"),

@@ -396,6 +396,16 @@ def test_out_of_memory_says_what_to_do(error, make_data, tmp_path, monkeypatch):
     assert caught.value.field == "batch_size"
 
 
+@pytest.mark.parametrize("num_outputs", [1, 2, 4])
+def test_a_model_with_other_outputs_is_refused(num_outputs, make_data, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "worker.training.passes.build_model", lambda recipe, spec, **_: nn.Linear(*spec.shape, num_outputs)
+    )
+    with pytest.raises(InvalidInput, match="3 classes") as caught:
+        run(make_data("vector"), short(RECIPES["linear"][1]), tmp_path)
+    assert caught.value.field == "model"
+
+
 def test_other_errors_pass_as_they_are(make_data, tmp_path, monkeypatch):
     def fail(*_):
         raise RuntimeError("shapes do not match")
