@@ -1,0 +1,191 @@
+"""① `sondage dataset …`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from sondage.cli.common import (
+    AsJson,
+    Cascade,
+    DryRun,
+    Limit,
+    Wait,
+    Yes,
+    connected,
+    delete_with_care,
+    first,
+    going_on,
+    pairs,
+    reference,
+    split_list,
+)
+from sondage.cli.output import note, print_fields, print_json, print_table
+from sondage.cli.progress import Bars
+from sondage.client import Client
+from sondage.client.problems import checked
+from sondage.client.sources import SourceOptions
+from sondage.wire import Dataset, Job, Noise
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+Named = Annotated[str, typer.Argument(metavar="DATASET", help="Number, or name: its newest version.")]
+COLUMNS = ("number", "name", "version", "modality", "examples", "classes", "splits", "made at")
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    source: Annotated[
+        str, typer.Argument(help="'digits', a .npz, .parquet or .csv file here, or with --server-path there.")
+    ],
+    name: Annotated[str | None, typer.Option(help="The file's name without its ending by default.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="npz, parquet, csv or imagefolder, where the name does not tell.")
+    ] = None,
+    server_path: Annotated[
+        bool, typer.Option("--server-path", help="SOURCE is a path on the server, below a source root.")
+    ] = False,
+    modality: Annotated[
+        str | None, typer.Option(help="image, text, table or vector, where the columns do not tell.")
+    ] = None,
+    label_column: Annotated[str, typer.Option()] = "label",
+    key_column: Annotated[str | None, typer.Option(help="Of your own ids.")] = None,
+    split_column: Annotated[str | None, typer.Option(help="With train, validation or test.")] = None,
+    input_columns: Annotated[str | None, typer.Option(help="Inputs, as a,b; all others by default.")] = None,
+    class_names: Annotated[str | None, typer.Option(help="As cat,dog, in the order of the labels.")] = None,
+    array: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROLE=NAME", help="Of an .npz, such as x_train=images. Repeat it."),
+    ] = None,
+    validation_share: Annotated[
+        float, typer.Option(help="Share of the train split to set aside for validation.")
+    ] = 0.0,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many examples.")] = None,
+    skip_invalid: Annotated[
+        bool, typer.Option("--skip-invalid", help="Leave bad rows out instead of refusing all.")
+    ] = False,
+    plant_noise: Annotated[
+        float | None, typer.Option(help="Set this share of the labels wrong, to try Sondage out.")
+    ] = None,
+    noise_seed: Annotated[int, typer.Option()] = 0,
+    wait: Wait = True,
+    as_json: AsJson = False,
+) -> None:
+    """Register a dataset: built-in digits, a file that is sent, or a path on the server."""
+    options = SourceOptions(
+        kind=kind,
+        modality=modality,
+        label_column=label_column,
+        key_column=key_column,
+        split_column=split_column,
+        input_columns=split_list(input_columns),
+        class_names=split_list(class_names),
+        arrays=pairs(array or [], "=", "--array"),
+        validation_share=validation_share,
+        limit=limit,
+        skip_invalid=skip_invalid,
+        noise=None if plant_noise is None else checked(Noise, share=plant_noise, seed=noise_seed),
+    )
+    with connected(context) as client, Bars() as bars:
+        job = client.datasets.add(
+            source, name=name, server_path=server_path, wait=False, on_upload=bars.on_upload, **options
+        )
+        if wait:
+            job = _wait(client, job, bars)
+        dataset = client.datasets.registered(job) if wait else None
+    _show_added(job, dataset, as_json)
+
+
+def _wait(client: Client, job: Job, bars: Bars) -> Job:
+    with going_on(f"sondage job show {job.id}", f"sondage job abort {job.id}"):
+        return client.jobs.wait(job, on_progress=bars.on_job)
+
+
+def _show_added(job: Job, dataset: Dataset | None, as_json: bool) -> None:
+    if as_json:
+        print_json(job if dataset is None else dataset)
+        return
+    if dataset is None:
+        print_fields({"job": job.id, "state": job.state})
+        note(f"Follow it: sondage job show {job.id}")
+        return
+    print_fields(_fields(dataset))
+    for name in ("num_skipped", "skipped"):
+        if skipped := (job.result or {}).get(name):
+            note(f"Left out: {skipped if isinstance(skipped, int) else len(skipped)} rows.")
+            break
+    note(f"Train on it: sondage run start {dataset.id}")
+
+
+@app.command("list")
+def list_(context: typer.Context, limit: Limit = None, as_json: AsJson = False) -> None:
+    """Datasets, newest first."""
+    with connected(context) as client:
+        found = first(client.datasets.list(limit=limit), limit, 50)
+    if as_json:
+        print_json(found)
+    else:
+        print_table(COLUMNS, [_row(dataset) for dataset in found])
+
+
+@app.command()
+def show(context: typer.Context, dataset: Named, as_json: AsJson = False) -> None:
+    """One dataset."""
+    with connected(context) as client:
+        found = client.datasets.get(reference(dataset))
+    if as_json:
+        print_json(found)
+    else:
+        print_fields(_fields(found))
+
+
+@app.command()
+def delete(
+    context: typer.Context,
+    dataset: Named,
+    cascade: Cascade = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete one version of a dataset. What depends on it is named before."""
+    with connected(context) as client:
+        number = client.datasets.number(reference(dataset))
+        delete_with_care(
+            partial(client.datasets.delete, number),
+            cascade=cascade,
+            dry_run=dry_run,
+            yes=yes,
+            as_json=as_json,
+        )
+
+
+def _row(dataset: Dataset) -> tuple[object, ...]:
+    return (
+        dataset.id,
+        dataset.name,
+        dataset.version,
+        dataset.modality,
+        dataset.num_examples,
+        len(dataset.class_names),
+        dataset.splits,
+        dataset.created_at,
+    )
+
+
+def _fields(dataset: Dataset) -> dict[str, object]:
+    names = dataset.class_names
+    more = [f"and {len(names) - 20} more"] if len(names) > 20 else []
+    return {
+        "dataset": dataset.id,
+        "name": f"{dataset.name}, version {dataset.version}",
+        "modality": dataset.modality,
+        "examples": dataset.num_examples,
+        "splits": dataset.splits,
+        "classes": [*names[:20], *more],
+        "source": {key: value for key, value in dataset.source.items() if value not in (None, {}, [])},
+        "fingerprint": dataset.fingerprint,
+        "made at": dataset.created_at,
+    }
