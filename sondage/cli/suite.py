@@ -38,7 +38,8 @@ def upload(
     category: Annotated[
         list[str] | None,
         typer.Option(
-            help="A category of your own, name:wrong, name:right or name:na, by its labels. Repeat it."
+            metavar="NAME:KIND",
+            help="A category of your own; kind is wrong, right or na (not applicable), of its labels. Repeat it.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the halves, fit and held out.")] = 0,
