@@ -78,6 +78,21 @@ def test_modules_in_the_pages_run() -> None:
             assert importlib.util.find_spec(f"{module}.__main__") is not None, module
 
 
+def test_the_command_line_understands_every_example() -> None:
+    import typer.main
+
+    from sondage.cli.app import app
+
+    examples = asked("sondage")
+    assert {words[0] for words in examples} >= {"dataset", "run", "tags"}
+    for words in examples:
+        command, arguments = typer.main.get_command(app), words
+        context = command.make_context("sondage", list(arguments), resilient_parsing=False)
+        while hasattr(command, "resolve_command"):
+            _, command, arguments = command.resolve_command(context, arguments)
+            context = command.make_context(command.name, list(arguments), parent=context)
+
+
 def test_python_examples_parse_and_import_what_exists() -> None:
     for page, text in blocks("python"):
         for node in ast.walk(ast.parse(text, filename=page)):
