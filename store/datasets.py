@@ -113,3 +113,8 @@ def listed(
     if name is not None:
         statement = statement.where(Dataset.name == name)
     return newest_first(session, statement, number=Dataset.id, below=below, limit=limit)
+
+
+def with_fingerprint(session: Session, *, fingerprint: str) -> int:
+    """How many datasets, in all projects, hold this content."""
+    return session.scalar(select(func.count()).where(Dataset.fingerprint == fingerprint)) or 0

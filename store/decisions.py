@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from store.paging import newest_first
@@ -34,6 +34,30 @@ def append(
     session.flush()
     session.refresh(made)
     return made
+
+
+def append_all(
+    session: Session,
+    *,
+    dataset: Dataset,
+    rows: Sequence[tuple[int, str, int | None, str]],
+    reviewer: str = "",
+) -> Sequence[Decision]:
+    """Many at once, in order: (index, decision, label, note)."""
+    values = [
+        {
+            "project_id": dataset.project_id,
+            "dataset_id": dataset.id,
+            "index": index,
+            "decision": decision,
+            "label": label,
+            "note": note,
+            "reviewer": reviewer,
+        }
+        for index, decision, label, note in rows
+    ]
+    statement = insert(Decision).returning(Decision, sort_by_parameter_order=True)
+    return session.scalars(statement, values).all()
 
 
 def newest(session: Session, *, dataset_id: int, indices: Sequence[int]) -> dict[int, Decision]:

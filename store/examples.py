@@ -79,6 +79,12 @@ def keys(session: Session, *, dataset_id: int, indices: Sequence[int]) -> dict[i
     return dict(fetch_binary(session, query, [dataset_id, list(indices)]))
 
 
+def labels(session: Session, *, dataset_id: int, indices: Sequence[int]) -> dict[int, int]:
+    """The given labels of some examples, by index."""
+    query = 'SELECT "index", label FROM examples WHERE dataset_id = %s AND "index" = ANY(%s)'
+    return dict(fetch_binary(session, query, [dataset_id, list(indices)]))
+
+
 def indices_of(session: Session, *, dataset_id: int, keys: Sequence[str]) -> dict[str, tuple[int, str]]:
     """Index and split of each key that exists."""
     query = 'SELECT key, "index", split FROM examples WHERE dataset_id = %s AND key = ANY(%s)'

@@ -124,6 +124,12 @@ def probe(session: Session, *, run_id: int, row: int) -> RunProbe:
     return found
 
 
+def probe_labels(session: Session, *, run_id: int, rows: Sequence[int]) -> dict[int, int]:
+    """The label the training was given, for those of these rows that are planted probes."""
+    statement = select(RunProbe.row, RunProbe.label).where(RunProbe.run_id == run_id, RunProbe.row.in_(rows))
+    return {row[0]: row[1] for row in session.execute(statement)}
+
+
 def probes_page(
     session: Session, *, run_id: int, above: int | None = None, limit: int = 100
 ) -> tuple[Sequence[RunProbe], int | None]:

@@ -98,3 +98,16 @@ def listed(
 def runs_digest(run_ids: Sequence[int]) -> str:
     """Names a set of runs: their numbers, ascending, joined by commas."""
     return ",".join(str(run_id) for run_id in sorted(set(run_ids)))
+
+
+def run_ids(session: Session, *, score_ids: Sequence[int]) -> dict[int, list[int]]:
+    """The runs that each score was averaged over, ascending."""
+    statement = (
+        select(score_runs.c.score_id, score_runs.c.run_id)
+        .where(score_runs.c.score_id.in_(score_ids))
+        .order_by(score_runs.c.score_id, score_runs.c.run_id)
+    )
+    numbers: dict[int, list[int]] = {score_id: [] for score_id in score_ids}
+    for score_id, run_id in session.execute(statement):
+        numbers[score_id].append(run_id)
+    return numbers

@@ -80,19 +80,34 @@ def members(session: Session, *, suite_id: int) -> Sequence[SuiteMember]:
     ).all()
 
 
-def num_members(session: Session, *, suite_ids: Sequence[int]) -> dict[int, int]:
+ProbeCounts = dict[str, dict[str, int]]
+"""Per category, how many known examples per role."""
+
+
+def num_probes(session: Session, *, suite_ids: Sequence[int]) -> dict[int, ProbeCounts]:
+    """Known examples of uploaded suites, by category and role."""
+    by = (SuiteMember.suite_id, SuiteMember.category, SuiteMember.role)
     statement = (
-        select(SuiteMember.suite_id, func.count())
-        .where(SuiteMember.suite_id.in_(suite_ids))
-        .group_by(SuiteMember.suite_id)
+        select(*by, func.count()).where(SuiteMember.suite_id.in_(suite_ids)).group_by(*by).order_by(*by)
     )
-    return {row[0]: row[1] for row in session.execute(statement)}
+    counts: dict[int, ProbeCounts] = {suite_id: {} for suite_id in suite_ids}
+    for suite_id, category, role, number in session.execute(statement):
+        counts[suite_id].setdefault(category, {})[role] = number
+    return counts
 
 
 def listed(
-    session: Session, *, project_id: int, name: str | None = None, below: int | None = None, limit: int = 100
+    session: Session,
+    *,
+    project_id: int,
+    name: str | None = None,
+    kind: str | None = None,
+    below: int | None = None,
+    limit: int = 100,
 ) -> tuple[Sequence[Suite], int | None]:
     statement = select(Suite).where(Suite.project_id == project_id)
     if name is not None:
         statement = statement.where(Suite.name == name)
+    if kind is not None:
+        statement = statement.where(Suite.kind == kind)
     return newest_first(session, statement, number=Suite.id, below=below, limit=limit)

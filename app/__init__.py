@@ -1,0 +1,1 @@
+"""⑥ Serves: the REST interface and the dashboard. No torch."""

@@ -1,0 +1,1 @@
+"""⑥ The REST interface: one file per noun, all below `/api/v1`."""

@@ -1,0 +1,95 @@
+"""⑥ Deleting: what depends is named first, rows go in the request's transaction, space comes back after it."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import BackgroundTasks, Depends, Query
+from sqlalchemy.orm import Session
+
+from app.deps import Server, ServerDep, SessionDep
+from sondage.errors import SondageError
+from sondage.wire import Deleted, Dependant
+from store import datasets, deletion
+from store.tables import Dataset, Project
+
+logger = logging.getLogger("app")
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """How a DELETE was asked for, and what it needs."""
+
+    server: Server
+    session: Session
+    tasks: BackgroundTasks
+    dry_run: bool
+    cascade: bool
+
+    def delete(self, project: Project, kind: str, number: int) -> Deleted:
+        """Name or remove the thing and what depends on it. The caller has checked that it is the project's."""
+        if self.dry_run:
+            depending = deletion.dependants(self.session, kind=kind, number=number)
+        else:
+            folders = self._folders(project, kind, number)
+            depending = deletion.remove(self.session, kind=kind, number=number, cascade=self.cascade)
+            self.tasks.add_task(_give_space_back, self.server, folders)
+        named = [Dependant.model_validate(asdict(subject)) for subject in depending]
+        return Deleted(kind=kind, id=number, dependants=named, dry_run=self.dry_run)
+
+    def _folders(self, project: Project, kind: str, number: int) -> list[Path]:
+        """Those of the thing and of its dependants, looked up while the rows are there."""
+        everything = [*deletion.dependants(self.session, kind=kind, number=number)]
+        runs = [subject.id for subject in everything if subject.kind == "run"]
+        data_dir = self.server.settings.data_dir
+        folders = [
+            data_dir / "runs" / str(run_id) for run_id in (*runs, *([number] if kind == "run" else []))
+        ]
+        if kind == "dataset":
+            dataset = datasets.get(self.session, project_id=project.id, dataset_id=number)
+            folders += [data_dir / dataset.payload, *self._cache(dataset)]
+        return folders
+
+    def _cache(self, dataset: Dataset) -> list[Path]:
+        """The decoded training arrays, unless another dataset has the same content."""
+        if datasets.with_fingerprint(self.session, fingerprint=dataset.fingerprint) > 1:
+            return []
+        return [self.server.settings.data_dir / "cache" / dataset.fingerprint]
+
+
+def _give_space_back(server: Server, folders: Sequence[Path]) -> None:
+    """After the answer: a failure here loses nothing but space, so it is logged."""
+    server.payloads.forget(folders)
+    for folder in folders:
+        _remove(folder)
+    try:
+        deletion.reclaim(server.database.engine)
+    except SondageError as fault:
+        logger.warning("the space of deleted rows was not reclaimed: %s", fault)
+
+
+def _remove(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        pass
+    except OSError as fault:
+        logger.warning("could not remove %s: %s", folder, fault)
+
+
+def get_deletion(
+    server: ServerDep,
+    session: SessionDep,
+    tasks: BackgroundTasks,
+    dry_run: Annotated[bool, Query(description="Only name what would go.")] = False,
+    cascade: Annotated[bool, Query(description="Delete what depends on it as well.")] = False,
+) -> Deletion:
+    return Deletion(server, session, tasks, dry_run, cascade)
+
+
+DeletionDep = Annotated[Deletion, Depends(get_deletion)]

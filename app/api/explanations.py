@@ -1,0 +1,168 @@
+"""⑤ Why an example has its tag: its curve in one run, the bands of the probes, and the nearest of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.api.classes import label_name
+from app.api.curves import as_json
+from app.api.tag_views import TagView
+from app.api.urls import row_picture_url
+from sondage.curves import Curves
+from sondage.errors import InvalidInput, NotFound
+from sondage.tagging.explain import bands, nearest_probes
+from sondage.wire import Band, Explanation, Neighbour, Probe
+from store import curves, examples, runs, taggings, tags
+from store.tables import Run, TaggingProbe
+
+Array = NDArray[Any]
+
+
+def explain(view: TagView, index: int, *, run_id: int | None, channel: str, k: int) -> Explanation:
+    """An explanation from the curves of one run.
+
+    The nearest probes are those of the tagger: the fit probes, by the distance of the loss curves, whatever
+    channel is shown.
+
+    Raises
+    ------
+    NotFound
+        The example has no tag, or the run no such channel.
+    InvalidInput
+        The run is none of the tagging's.
+    """
+    tags.get(view.session, tagging_id=view.tagging.id, index=index)
+    run = _run(view, index, run_id)
+    probes = taggings.probes(view.session, tagging_id=view.tagging.id, run_id=run.id)
+    epochs = curves.closed_epochs(view.session, run_id=run.id)
+    reader = _Reader(view, run, index, [probe.row for probe in probes], epochs)
+    curve, of_probes = reader.read(channel)
+    return Explanation(
+        tagging_id=view.tagging.id,
+        index=index,
+        run_id=run.id,
+        channel=channel,
+        curve=as_json(curve),
+        bands=_bands(of_probes, probes),
+        neighbours=_neighbours(reader, probes, of_probes, k),
+        predicted=_predicted(view, run, index, epochs),
+    )
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads the curves of one example and of a tagging's probes in one run. The probes' are kept in memory."""
+
+    view: TagView
+    run: Run
+    index: int
+    probe_rows: list[int]
+    epochs: list[int]
+
+    def read(self, channel: str) -> tuple[Array, Array]:
+        """The example's curve [epochs], and the probes' [probes, epochs]."""
+        of_probes = self.view.server.columns.probe_curves(
+            self.view.tagging.id, self.run.id, channel, lambda: self._rows(channel, self.probe_rows)
+        )
+        return self._rows(channel, [self.index])[0], of_probes
+
+    def _rows(self, channel: str, rows: list[int]) -> Array:
+        return curves.read_rows(
+            self.view.session, run_id=self.run.id, channel=channel, rows=rows, epochs=self.epochs
+        )
+
+
+def _run(view: TagView, index: int, run_id: int | None) -> Run:
+    """The run asked for, or the first one that trained on the example."""
+    run_ids = taggings.run_ids(view.session, tagging_ids=[view.tagging.id])[view.tagging.id]
+    if run_id is not None and run_id not in run_ids:
+        there = ", ".join(map(str, run_ids))
+        raise InvalidInput(f"Run {run_id} is not part of this tagging; its runs: {there}.", field="run_id")
+    chosen = run_id or next((one for one in run_ids if _was_seen(view, one, index)), run_ids[0])
+    return runs.get(view.session, project_id=view.project.id, run_id=chosen)
+
+
+def _was_seen(view: TagView, run_id: int, index: int) -> bool:
+    curve = curves.read_rows(view.session, run_id=run_id, channel="loss", rows=[index])
+    return bool(np.isfinite(curve).any())
+
+
+def _bands(shown: Array, probes: Sequence[TaggingProbe]) -> list[Band]:
+    """Over all probes, fit and held out."""
+    if not probes or shown.dtype.kind != "f":
+        return []
+    found = bands(shown.astype(np.float64), np.array([probe.category for probe in probes]))
+    return [
+        Band(category=name, low=as_json(band.low), median=as_json(band.median), high=as_json(band.high))
+        for name, band in found.items()
+    ]
+
+
+def _neighbours(reader: _Reader, probes: Sequence[TaggingProbe], shown: Array, k: int) -> list[Neighbour]:
+    loss, of_probes = reader.read("loss")
+    fit = np.flatnonzero([probe.role == "fit" for probe in probes])
+    if not len(fit) or not np.isfinite(loss).any():
+        return []
+    filled = Curves({"loss": np.concatenate([loss[None], of_probes[fit]])}).fill()["loss"]
+    usable = np.flatnonzero(np.isfinite(filled[1:]).all(axis=1))
+    used = [probes[int(place)] for place in fit[usable]]
+    nearest = nearest_probes(
+        filled[:1],
+        filled[1:][usable],
+        np.array([probe.row for probe in used], dtype=np.int64),
+        np.array([probe.category for probe in used]),
+        k=k,
+        rows=np.array([reader.index]),
+    )
+    place_of = {probe.row: place for place, probe in enumerate(probes)}
+    found = [
+        (place_of[int(row)], float(d)) for row, d in zip(nearest.row[0], nearest.distance[0], strict=True)
+    ]
+    labels = _labels(reader.view, reader.run, [probes[place].row for place, _ in found])
+    return [
+        _neighbour(reader.view, reader.run, probes[place], labels[probes[place].row], distance, shown[place])
+        for place, distance in found
+    ]
+
+
+def _neighbour(
+    view: TagView, run: Run, probe: TaggingProbe, label: int | None, distance: float, curve: Array
+) -> Neighbour:
+    return Neighbour(
+        probe=Probe(
+            run_id=run.id,
+            row=probe.row,
+            category=probe.category,
+            role=probe.role,  # type: ignore[arg-type]  # the table's constraint has the words
+            source_row=probe.source_row,
+            label=label,
+            label_name=None if label is None else label_name(view.dataset, label),
+        ),
+        distance=distance,
+        curve=as_json(curve),
+        picture_url=row_picture_url(view.project, view.dataset, run.id, probe.row),
+        **view.server.payloads.preview_of_row(view.dataset, run.id, probe.row),
+    )
+
+
+def _labels(view: TagView, run: Run, rows: Sequence[int]) -> dict[int, int | None]:
+    """What the training was told of each: the planted label of a made probe, else the given one."""
+    planted = runs.probe_labels(view.session, run_id=run.id, rows=rows)
+    given = examples.labels(view.session, dataset_id=view.dataset.id, indices=rows)
+    return {row: planted.get(row, given.get(row)) for row in rows}
+
+
+def _predicted(view: TagView, run: Run, index: int, epochs: Sequence[int]) -> list[str | None]:
+    """The predicted class per epoch; nothing where the run did not record it."""
+    try:
+        values = curves.read_rows(
+            view.session, run_id=run.id, channel="predicted", rows=[index], epochs=epochs
+        )
+    except NotFound:
+        return []
+    return [label_name(view.dataset, int(value)) if value >= 0 else None for value in values[0]]

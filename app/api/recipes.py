@@ -1,0 +1,38 @@
+"""② A run's recipe: the dataset's default with the user's changes, checked before anything is queued."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sondage.errors import Forbidden
+from sondage.recipe import Recipe, default_recipe
+from store.tables import Dataset
+
+CHANNELS = ["loss", "margin", "predicted"]
+
+
+def recipe_for(dataset: Dataset, changes: Mapping[str, Any], model_modules: list[str]) -> Recipe:
+    """The recipe to train with.
+
+    Raises
+    ------
+    InvalidInput
+        A field is unknown or its value not allowed.
+    Forbidden
+        A model of the user's own from a module that the server does not allow.
+    """
+    num_train = dataset.splits.get("train", 0)
+    recipe = default_recipe(dataset.modality, num_train, len(dataset.class_names)).with_overrides(changes)
+    module, colon, _ = recipe.model.partition(":")
+    if colon and module not in model_modules:
+        raise Forbidden(
+            f"This server takes no models from {module!r}: its operator must name the module in "
+            "SONDAGE_MODEL_MODULES."
+        )
+    return recipe
+
+
+def protocol_of(recipe: Recipe) -> dict[str, Any]:
+    """What will be recorded and when."""
+    return {**recipe.protocol(), "channels": CHANNELS}

@@ -1,0 +1,106 @@
+"""② Starting runs: the suite, the recipe, one run and one job per seed, and the tagging that follows them."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from app.api.answers import run_answers, tagging_answers
+from app.api.recipes import protocol_of, recipe_for
+from sondage.errors import InvalidInput, NotFound
+from sondage.probes.suite import default_suite
+from sondage.wire import Job, RunCreate, RunsCreated
+from store import datasets, jobs, runs, suites, taggings
+from store.tables import Project, Run, Suite
+
+DEFAULT_SUITE = "default"
+LARGEST_SEED = 2**63 - 1
+
+
+def start_runs(session: Session, project: Project, body: RunCreate, model_modules: list[str]) -> RunsCreated:
+    """Queue the trainings, and the tagging that waits for them.
+
+    Raises
+    ------
+    NotFound
+        There is no such dataset or suite.
+    InvalidInput
+        The seeds, the recipe, or a suite that cannot be planted.
+    Conflict
+        A run of this name is there.
+    """
+    _check_seeds(body.seeds)
+    suite = _suite(session, project, body)
+    made = _create_runs(session, project, body, suite, model_modules)
+    queued = [
+        jobs.create(session, project_id=project.id, kind="train", run_id=run.id, arguments={}) for run in made
+    ]
+    tagging = None
+    if body.tag and suite is not None:
+        tagging = taggings.create(
+            session, project_id=project.id, runs=made, suite_id=suite.id, tagger="reference"
+        )
+    return RunsCreated(
+        runs=run_answers(session, made),
+        jobs=[Job.model_validate(job) for job in queued],
+        tagging=None if tagging is None else tagging_answers(session, [tagging])[0],
+    )
+
+
+def _create_runs(
+    session: Session, project: Project, body: RunCreate, suite: Suite | None, model_modules: list[str]
+) -> list[Run]:
+    dataset = datasets.get(session, project_id=project.id, dataset_id=body.dataset_id)
+    recipe = recipe_for(dataset, body.recipe, model_modules)
+    return [
+        runs.create(
+            session,
+            dataset=dataset,
+            name=f"{body.name}-s{seed}",
+            suite_id=None if suite is None else suite.id,
+            recipe=recipe.to_dict(),
+            protocol=protocol_of(recipe),
+            num_epochs=recipe.num_epochs,
+            seed=seed,
+            slot=slot,
+            num_slots=len(body.seeds),
+        )
+        for slot, seed in enumerate(body.seeds)
+    ]
+
+
+def _check_seeds(seeds: list[int]) -> None:
+    if len(set(seeds)) < len(seeds):
+        raise InvalidInput(f"seeds are {seeds}: each may come once.", field="seeds")
+    if not all(0 <= seed <= LARGEST_SEED for seed in seeds):
+        raise InvalidInput("Seeds are whole numbers from 0 to 2^63 - 1.", field="seeds")
+
+
+def _suite(session: Session, project: Project, body: RunCreate) -> Suite | None:
+    """The newest version of the suite to plant. The default one is made when it is first asked for."""
+    if body.suite is None:
+        if body.tag and "tag" in body.model_fields_set:
+            raise InvalidInput("Without a suite there is nothing to tag by: set tag to false.", field="tag")
+        return None
+    suite = suites.latest(session, project_id=project.id, name=body.suite)
+    if suite is None and body.suite == DEFAULT_SUITE:
+        return add_default_suite(session, project)
+    if suite is None:
+        raise NotFound(f"There is no suite {body.suite!r} in this project; make it first.")
+    if suite.kind != "generated":
+        raise InvalidInput(
+            f"Suite {body.suite!r} names known examples, which need no planting: set suite to null, and tag the "
+            "finished runs with it.",
+            field="suite",
+        )
+    return suite
+
+
+def add_default_suite(session: Session, project: Project) -> Suite:
+    definition = default_suite(DEFAULT_SUITE)
+    return suites.add(
+        session,
+        project_id=project.id,
+        name=DEFAULT_SUITE,
+        digest=definition.digest(),
+        definition=definition.to_dict(),
+    )
