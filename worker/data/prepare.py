@@ -109,7 +109,7 @@ def _sums(inputs: ArrayInputs, rows: Array, change: Callable[[Array], Array]) ->
     total, count = np.zeros(inputs.shapes[0][-1]), np.zeros(inputs.shapes[0][-1], dtype=np.int64)
     for chunk in np.array_split(rows, -(-len(rows) // _CHUNK_ROWS)):
         values = inputs.select(torch.from_numpy(chunk), chunk)[0].numpy()
-        values = values.reshape(-1, values.shape[-1]).astype(np.float64)
+        values = values.reshape(math.prod(values.shape[:-1]), values.shape[-1]).astype(np.float64)
         seen = np.isfinite(values)
         total += np.where(seen, change(values), 0).sum(axis=0)
         count += seen.sum(axis=0)

@@ -53,6 +53,14 @@ def test_columns_that_do_not_vary_and_numbers_that_miss():
     torch.testing.assert_close(out, torch.tensor([[0.0, -1, 0], [0, 1, 0], [0, 0, 0]]))
 
 
+def test_a_table_may_have_no_numbers():
+    arrays = np.zeros((3, 0), np.float32), np.array([[0], [1], [-1]], np.int32)
+    data = TrainingData.assemble("table", arrays, np.array([0, 1, 0]), 2)
+    numeric, codes = prepared(data, range(3))
+    assert numeric.shape == (3, 0)
+    assert codes.tolist() == [[0], [1], [-1]]
+
+
 def test_codes_and_tokens_stay(make_data):
     data = make_data("table")
     _, codes = prepared(data, range(5))
