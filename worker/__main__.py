@@ -13,6 +13,7 @@ import threading
 
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
+from psycopg_pool import AsyncConnectionPool
 
 from sondage.errors import SondageError, Unavailable
 from store import jobs
@@ -76,18 +77,11 @@ def _queue(database: Database, supervisor: Supervisor) -> App:
         kwargs={"options": "-c search_path=procrastinate"},
         min_size=1,
         max_size=4,
-        check=_check_connection,
+        check=AsyncConnectionPool.check_connection,  # none that a restart of the server has broken
     )
     app = App(connector=connector)
     app.task(name=jobs.TASK, queue=jobs.QUEUE)(_work_with(supervisor))
     return app
-
-
-async def _check_connection(connection: object) -> None:
-    """Hand out no connection that a restart of the server has broken."""
-    from psycopg_pool import AsyncConnectionPool
-
-    await AsyncConnectionPool.check_connection(connection)  # type: ignore[arg-type]  # the pool's own connection
 
 
 def _work_with(supervisor: Supervisor):  # type: ignore[no-untyped-def]  # procrastinate infers the task's type

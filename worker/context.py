@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -57,3 +58,8 @@ class Work:
                     raise
                 time.sleep(pause)
                 pause = min(pause * 2, 5.0)
+
+    def if_possible(self, step: Callable[[], None]) -> None:
+        """Do a step that may as well be left out while the database is away."""
+        with contextlib.suppress(Unavailable):
+            step()
