@@ -54,7 +54,7 @@ def connect(
     url: Annotated[
         str | None, typer.Option(envvar="SONDAGE_URL", help="The server; http://127.0.0.1:8000 by default.")
     ] = None,
-    project: Annotated[str, typer.Option(envvar="SONDAGE_PROJECT")] = "default",
+    project: Annotated[str, typer.Option(help="What a key opens.")] = "default",
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Say the version.")
     ] = False,

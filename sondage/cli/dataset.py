@@ -112,10 +112,11 @@ def _show_added(job: Job, dataset: Dataset | None, as_json: bool) -> None:
         note(f"Follow it: sondage job show {job.id}")
         return
     print_fields(_fields(dataset))
-    for name in ("num_skipped", "skipped"):
-        if skipped := (job.result or {}).get(name):
-            note(f"Left out: {skipped if isinstance(skipped, int) else len(skipped)} rows.")
-            break
+    result = job.result or {}
+    if result.get("num_skipped"):
+        note(f"Left out {result['num_skipped']} invalid rows.")
+    if result.get("is_new") is False:
+        note("This dataset was there already.")
     note(f"Train on it: sondage run start {dataset.id}")
 
 

@@ -77,6 +77,10 @@ def details_of(job: Job) -> str:
     parts = []
     if extra.get("epoch") is not None and extra.get("num_epochs") is not None:
         parts.append(f"epoch {int(extra['epoch']) + 1} of {int(extra['num_epochs'])}")
+    elif extra.get("phase") is not None:
+        parts.append(str(extra["phase"]))
+    elif progress.unit == "share" and progress.done is not None:
+        parts.append(f"{progress.done:.0%}")
     elif progress.done is not None and progress.total is not None:
         parts.append(f"{progress.done:,.0f} of {progress.total:,.0f} {progress.unit or ''}".rstrip())
     if progress.examples_per_second is not None:

@@ -12,8 +12,7 @@ from sondage.wire import Run
 
 SHARD_ROWS = 65_536
 """Rows of one block. Part of the contract with the server (`store.tables.SHARD_ROWS`)."""
-_WHOLE_NUMBERS = {1: "int8", 2: "int16", 4: "int32"}
-_FLOATS = {2: "float16", 4: "float32"}
+_DTYPES = ("float32", "float16", "int8", "int16", "int32")
 
 
 def read_channel(http: Http, run: Run, channel: str) -> AnyArray:
@@ -31,14 +30,12 @@ def _read_epoch(http: Http, run: Run, channel: str, epoch: int) -> AnyArray:
 
 def _read_block(http: Http, run: Run, channel: str, epoch: int, shard: int) -> AnyArray:
     response = http.fetch(http.of_project("runs", run.id, "curves", channel, epoch, shard))
-    num_rows = min(SHARD_ROWS, run.num_rows - shard * SHARD_ROWS)
-    return array_of(response, num_rows, channel)
+    return array_of(response, min(SHARD_ROWS, run.num_rows - shard * SHARD_ROWS))
 
 
-def array_of(response: httpx.Response, num_rows: int, channel: str) -> AnyArray:
-    """One little-endian number per row; its width tells its dtype, as only `predicted` holds whole numbers."""
-    width, rest = divmod(len(response.content), num_rows)
-    dtype = (_WHOLE_NUMBERS if channel == "predicted" else _FLOATS).get(width)
-    if rest or dtype is None:
+def array_of(response: httpx.Response, num_rows: int) -> AnyArray:
+    """One little-endian number per row, of the dtype that the answer names."""
+    name = response.headers.get("X-Dtype")
+    if name not in _DTYPES or len(response.content) != num_rows * np.dtype(name).itemsize:
         raise not_sondage(response)
-    return np.frombuffer(response.content, np.dtype(dtype).newbyteorder("<")).astype(dtype)
+    return np.frombuffer(response.content, np.dtype(name).newbyteorder("<")).astype(name)

@@ -74,7 +74,7 @@ class Runs:
         suite : str, optional
             Name of a suite of generators; None plants nothing.
         tag : bool
-            Tag with the reference tagger afterwards.
+            Tag with the reference tagger afterwards, unless nothing is planted.
         """
         chosen = self._datasets.get(dataset)
         body = checked(
@@ -84,7 +84,7 @@ class Runs:
             suite=suite,
             recipe=dict(recipe or {}),
             seeds=list(seeds),
-            tag=tag,
+            tag=tag and suite is not None,
         )
         created = self._http.post(RunsCreated, self._path(), body)
         return StartedRuns(tuple(created.runs), tuple(created.jobs), created.tagging, self)

@@ -35,8 +35,8 @@ class Scores:
         Which end is bad is `Score.bad_end`.
         """
         number = score if isinstance(score, int) else score.id
-        content = self._http.fetch(self._path(number, "values")).content
-        return np.frombuffer(content, "<f4").astype(np.float32)
+        response = self._http.fetch(self._path(number, "values"))
+        return np.frombuffer(response.content, "<f4").astype(np.float32)
 
     def _path(self, *parts: object) -> str:
         return self._http.of_project("scores", *parts)

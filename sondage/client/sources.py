@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from os import PathLike, fspath
 from pathlib import Path, PurePosixPath
 from typing import Any, TypedDict
@@ -30,7 +31,7 @@ class SourceOptions(TypedDict, total=False):
     validation_share: float
     limit: int | None
     skip_invalid: bool
-    noise: Noise | None
+    noise: Noise | Mapping[str, float] | None
 
 
 def usual_name(source: str | PathLike[str]) -> str:
