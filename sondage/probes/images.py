@@ -14,8 +14,8 @@ from sondage.types import AnyArray, Images
 
 SMALLEST_SIDE = 4
 NOISE_SIGMA = 0.5
-"""Standard deviation of the noise at strength 1, of the range [0, 1]. Half of it, the default strength, is the
-reference's for ImageNet (0.25); a fifth is its 0.1 for CIFAR."""
+"""Standard deviation of the noise at strength 1, of the range [0, 1]. The reference's noise is strength 0.5 for
+ImageNet (0.25) and 0.2 for CIFAR (0.1)."""
 BLUR_SIGMA = 1 / 8
 """Of the shorter side, at strength 1: 4 pixels of 32."""
 OCCLUDED_AREA = 0.5

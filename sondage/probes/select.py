@@ -169,7 +169,7 @@ def _is_doubtful(probes: Probes, definition: SuiteDefinition) -> Mask:
     """Fit probes whose label is wrong or does not apply."""
     known = definition.known_categories()
     doubtful = [known[name].wrong_label is not False for name in probes.category.tolist()]
-    return np.array(doubtful, dtype=bool) & (probes.role == "fit")
+    return np.asarray(np.array(doubtful, dtype=bool) & (probes.role == "fit"))
 
 
 def _fitted(curves: Curves, labels: Labels) -> PerRow:

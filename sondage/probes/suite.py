@@ -4,52 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from sondage.errors import InvalidInput, InvalidRows, RowError
+from sondage.errors import InvalidInput
+from sondage.probes.categories import CATEGORIES, UNSURE, Category, unknown_category
+from sondage.probes.members import check_members
 
-_CATEGORY_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_LISTED_ROWS = 100
+__all__ = [
+    "CATEGORIES",
+    "UNSURE",
+    "Category",
+    "Generator",
+    "SuiteDefinition",
+    "check_members",
+    "default_suite",
+]
+
+_Part = TypeVar("_Part")
 FORMAT = 1
 """Part of the digest: raise it when the same definition would make other probes."""
 
 
-@dataclass(frozen=True)
-class Category:
-    """What a probe can be an example of.
-
-    Parameters
-    ----------
-    name : str
-    wrong_label : bool or None
-        Is the given label of such an example wrong? None where the question does not apply.
-    """
-
-    name: str
-    wrong_label: bool | None
-
-    def __post_init__(self) -> None:
-        if not _CATEGORY_NAME.fullmatch(self.name) or self.name == UNSURE:
-            raise InvalidInput(
-                f"{self.name!r} is no name for a category: use lower case, digits, - and _, "
-                f"at most 63 of them, and not {UNSURE!r}.",
-                field="categories",
-            )
-
-
-UNSURE = "unsure"
-"""The tag of an example that has earned no category."""
-CATEGORIES = (
-    Category("prototypical", False),
-    Category("atypical", False),
-    Category("noisy", True),
-    Category("ood", None),
-    Category("corrupted", False),
-)
-"""The built-in ones, in the order that breaks ties between equal probabilities: the first wins."""
 USUAL_CATEGORY = {
     "flip": "noisy",
     "corrupt": "corrupted",
@@ -65,7 +42,7 @@ SELECTED = ("prototypical", "atypical")
 CORRUPTIONS = ("noise", "blur", "occlusion")
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "flip": {},
-    "corrupt": {"strength": 0.5, "kinds": list(CORRUPTIONS)},
+    "corrupt": {"strength": 0.75, "kinds": list(CORRUPTIONS)},
     "scramble": {},
     "prototypical": {},
     "atypical": {},
@@ -82,7 +59,7 @@ class Generator:
     category : str, optional
         The usual one of the generator when not given.
     parameters : mapping
-        `corrupt`: `strength` in (0, 1], default 0.5; `kinds` of images, some of noise, blur, occlusion.
+        `corrupt`: `strength` in (0, 1], default 0.75; `kinds` of images, some of noise, blur, occlusion.
     count : int
         Wished number of probes, fit and held out together; scaled down on small sets.
     """
@@ -153,6 +130,8 @@ class SuiteDefinition:
             ("categories", tuple(self.categories)),
         ):
             object.__setattr__(self, name, kept)
+        if not self.name:
+            raise InvalidInput("A suite needs a name.", field="name")
         if not 0 < self.fit_share < 1:
             raise InvalidInput(
                 f"fit_share is {self.fit_share}; it must lie between 0 and 1.", field="fit_share"
@@ -178,7 +157,7 @@ class SuiteDefinition:
             raise InvalidInput("prototypical and atypical can be asked for once each.", field="generators")
         for generator in self.generators:
             if generator.category not in self.known_categories():
-                raise InvalidInput(_unknown_category(generator.category), field="category")
+                raise InvalidInput(unknown_category(generator.category), field="category")
         if len(self.used_categories()) < 2:
             raise InvalidInput(
                 "Tags need probes of at least two categories to choose between.", field="generators"
@@ -212,10 +191,10 @@ class SuiteDefinition:
                 f"A suite has no field {unknown[0]!r}; it has {sorted(allowed)}.", field=unknown[0]
             )
         return cls(
-            name=data["name"],
-            generators=tuple(Generator(**generator) for generator in data.get("generators", ())),
+            name=data.get("name", ""),
+            generators=tuple(_build(Generator, part, "generators") for part in data.get("generators", ())),
             members=tuple((key, category) for key, category in data.get("members", ())),
-            categories=tuple(Category(**category) for category in data.get("categories", ())),
+            categories=tuple(_build(Category, part, "categories") for part in data.get("categories", ())),
             fit_share=data.get("fit_share", 0.5),
             seed=data.get("seed", 0),
         )
@@ -236,60 +215,11 @@ def default_suite(name: str = "default", *, count: int = 500, seed: int = 0) -> 
     return SuiteDefinition(name, generators=generators, seed=seed)
 
 
-def check_members(
-    members: Iterable[tuple[str, str]],
-    categories: Mapping[str, Category],
-    known_keys: Iterable[str] | None = None,
-) -> None:
-    """Refuse an uploaded suite with unknown categories, unknown keys, or a key that comes twice.
-
-    Parameters
-    ----------
-    members : iterable of (key, category)
-    categories : mapping by name
-    known_keys : iterable of str, optional
-        The dataset's keys; not checked when None.
-
-    Raises
-    ------
-    InvalidRows
-        Listing the first 100 rejected rows by position, code and reason.
-    """
-    keys = None if known_keys is None else set(known_keys)
-    first: dict[str, tuple[int, str]] = {}
-    faults = []
-    for index, (key, category) in enumerate(members):
-        fault = _member_fault(key, category, categories, keys, first)
-        first.setdefault(key, (index, category))
-        if fault is not None:
-            faults.append(RowError(index, *fault))
-    if faults:
-        message = f"{len(faults)} rows of the suite were refused, and nothing was stored. {faults[0].message}"
-        raise InvalidRows(message, faults[:_LISTED_ROWS], num_rejected=len(faults))
-
-
-def _member_fault(
-    key: str,
-    category: str,
-    categories: Mapping[str, Category],
-    keys: set[str] | None,
-    first: Mapping[str, tuple[int, str]],
-) -> tuple[str, str] | None:
-    if keys is not None and key not in keys:
-        return "unknown_key", f"No example of this dataset has the key {key!r}."
-    if category not in categories:
-        return "unknown_category", _unknown_category(category)
-    if key in first:
-        index, other = first[key]
-        if other == category:
-            return "duplicate_key", f"The key {key!r} is there already, in row {index}."
-        return "two_categories", f"The key {key!r} is {other!r} in row {index} and {category!r} here."
-    return None
-
-
-def _unknown_category(name: str) -> str:
-    builtin = ", ".join(category.name for category in CATEGORIES)
-    return f"There is no category {name!r}: use one of {builtin}, or declare it under categories."
+def _build(kind: Callable[..., _Part], data: Mapping[str, Any], where: str) -> _Part:
+    try:
+        return kind(**data)
+    except TypeError as fault:
+        raise InvalidInput(f"In {where}, {dict(data)} has missing or unknown fields.", field=where) from fault
 
 
 def _checked_parameters(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -146,7 +146,8 @@ def tag_runs(
     probabilities = mean_over_runs(votes)
     suspicion = suspicion_of(probabilities, categories)
     loss = mean_over_runs([mean_loss(run.curves.take(slice(num_examples))) for run in prepared])
-    warnings = sorted({text for run in prepared for text in run.warnings} | _rough(ks))
+    warnings = list(dict.fromkeys(text for run in prepared for text in run.warnings))
+    warnings += _rough(ks) + _no_suspicion(categories)
     return TaggingResult(
         categories=categories,
         probabilities=probabilities,
@@ -221,9 +222,15 @@ def _displaced(runs: Sequence[RunCurves], num_examples: int, suspicion: PerRow) 
     return ever & np.isnan(suspicion)
 
 
-def _rough(ks: Sequence[int]) -> set[str]:
+def _rough(ks: Sequence[int]) -> list[str]:
     warning = roughness(min(ks))
-    return set() if warning is None else {warning}
+    return [] if warning is None else [warning]
+
+
+def _no_suspicion(categories: Sequence[Category]) -> list[str]:
+    if any(category.wrong_label for category in categories):
+        return []
+    return ["No category stands for wrong labels, so the suspicion says nothing of them: add noisy probes."]
 
 
 def _part(

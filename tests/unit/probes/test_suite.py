@@ -67,7 +67,7 @@ def test_the_digest_covers_all_but_the_name():
 
 
 def test_usual_parameters_and_stated_ones_digest_alike():
-    stated = Generator("corrupt", parameters={"kinds": ["blur", "noise", "occlusion"], "strength": 0.5})
+    stated = Generator("corrupt", parameters={"kinds": ["blur", "noise", "occlusion"], "strength": 0.75})
     assert stated == Generator("corrupt")
 
 
@@ -105,6 +105,9 @@ def test_members_in_another_order_are_the_same_suite():
             "built in",
         ),
         (lambda: SuiteDefinition.from_dict({"name": "x", "colour": 1}), "no field 'colour'"),
+        (lambda: SuiteDefinition.from_dict({"generators": [{"name": "flip"}]}), "needs a name"),
+        (lambda: SuiteDefinition.from_dict({"name": "x", "generators": [{"nom": "flip"}]}), "unknown fields"),
+        (lambda: SuiteDefinition.from_dict({"name": "x", "categories": [{"name": "own"}]}), "missing"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_the_remedy(make, said):

@@ -268,3 +268,10 @@ def test_a_suite_without_generators_that_select_needs_no_second_run(world):
     result = tag_runs([world.run(0, 1, suite)], suite, 800)
     assert [category.name for category in result.categories] == ["noisy", "corrupted"]
     assert not any("One run only" in text for text in result.report.warnings)
+
+
+def test_a_suite_without_wrong_labels_says_that_suspicion_is_empty(world):
+    suite = SuiteDefinition("two", (Generator("scramble"), Generator("corrupt")))
+    result = tag_runs([world.run(0, 1, suite)], suite, 800)
+    assert any("add noisy probes" in text for text in result.report.warnings)
+    assert np.nanmax(result.suspicion) <= 0.5
