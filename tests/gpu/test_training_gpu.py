@@ -7,8 +7,8 @@ import torch
 from sondage.recipe import Recipe
 from sondage.recorder import MemorySink
 from sondage.torch import EpochBuffer
-from worker.data.inputs import TextInputs
 from worker.data.loader import Loader, TrainingData
+from worker.data.tokens import tokenise
 from worker.training.checkpoint import CheckpointStore
 from worker.training.loop import recorder_for, train
 from worker.training.passes import Trainer, training_pass
@@ -32,10 +32,8 @@ def data_for(recipe, num=300):
     labels = rng.integers(0, 3, num)
     values = (rng.normal(size=(num, 4)) + labels[:, None]).astype(np.float32)
     if recipe.model == "ngrams":
-        texts = TextInputs.from_strings(
-            [" ".join(rng.choice(list("abcdef"), rng.integers(0, 9))) for _ in labels]
-        )
-        return TrainingData.assemble("text", (texts._host_offsets, texts._host_tokens), labels, 3)
+        texts = [" ".join(rng.choice(list("abcdef"), rng.integers(0, 9))) for _ in labels]
+        return TrainingData.assemble("text", tokenise(texts), labels, 3)
     if recipe.model == "table_mlp":
         return TrainingData.assemble("table", (values, labels[:, None].astype(np.int32)), labels, 3)
     if recipe.model == "linear":

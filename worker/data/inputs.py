@@ -5,10 +5,8 @@ Both know two things: which examples go into a batch (`select`), and how to move
 
 from __future__ import annotations
 
-import re
 import warnings
-import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,7 +17,6 @@ from torch import Tensor
 from sondage.errors import InvalidInput
 
 Array = np.ndarray[Any, Any]
-_WORD = re.compile(r"\w+|[^\w\s]", re.UNICODE)
 
 
 @dataclass(frozen=True)
@@ -121,7 +118,7 @@ class TextInputs:
     ----------
     offsets : int64 array, shape (N + 1,)
     tokens : int32 array
-        Numbers from 0; equal words have equal numbers.
+        Numbers from 0; equal words have equal numbers (`worker.data.tokens.tokenise`).
     """
 
     modality = "text"
@@ -132,18 +129,6 @@ class TextInputs:
         device = device or torch.device("cpu")
         self._offsets = _tensor(self._host_offsets).to(device)
         self._tokens = _tensor(tokens).to(device)
-
-    @classmethod
-    def from_strings(cls, texts: Iterable[str]) -> TextInputs:
-        """Split texts into lower-case words and signs; a word's number is its CRC-32 without the top bit."""
-        numbers: list[Array] = [np.zeros(0, dtype=np.int32)]
-        lengths = [0]
-        for text in texts:
-            words = _WORD.findall(text.lower())
-            codes = [zlib.crc32(word.encode("utf-8", "surrogatepass")) & 0x7FFFFFFF for word in words]
-            numbers.append(np.array(codes, dtype=np.int32))
-            lengths.append(len(codes))
-        return cls(np.cumsum(lengths, dtype=np.int64), np.concatenate(numbers))
 
     def followed_by(self, other: TextInputs) -> TextInputs:
         """These texts and then the others."""

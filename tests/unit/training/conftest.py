@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from worker.data.inputs import TextInputs
 from worker.data.loader import TrainingData
+from worker.data.tokens import tokenise
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +33,7 @@ def text_arrays(num, seed=0):
     labels = rng.integers(0, 3, num)
     words = [["sun", "sea"], ["snow", "ice"], ["rain", "mud"]]
     texts = [" ".join(rng.choice(words[y] + ["the", "a"], rng.integers(0, 6))) for y in labels]
-    inputs = TextInputs.from_strings(texts)
-    return (inputs._host_offsets, inputs._host_tokens), labels.astype(np.int64)
+    return tokenise(texts), labels.astype(np.int64)
 
 
 def make_data(modality, num=50, **keywords):
