@@ -46,12 +46,12 @@ def read_parquet(path: Path, scratch: Path, limits: SourceLimits) -> Frame:
 def read_csv(path: Path, scratch: Path, limits: SourceLimits) -> Frame:
     """Comma-separated values with a header, in UTF-8. Every column is read as words; empty is missing."""
     files = _linked(path, scratch, limits, "csv")
-    columns = [_header(file) for paths in files.values() for file in paths]
+    paths = [file for part in files.values() for file in part]
+    for file in paths:
+        _check_utf8(file)
+    columns = [_header(file) for file in paths]
     if any(names != columns[0] for names in columns):
         raise InvalidInput("The files of the folder have different columns.", field="path")
-    for paths in files.values():
-        for file in paths:
-            _check_utf8(file)
     words = _library().Features({name: _library().Value("string") for name in columns[0]})
     options = {"features": words, "keep_default_na": False, "na_values": [""], "encoding": "utf-8-sig"}
     return load("csv", files, scratch, **options)
@@ -98,6 +98,8 @@ def _root_cause(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     text = " ".join(str(error).split())[:300]
+    if "corresponds to no data" in text:
+        return "it is empty, without a single row"
     return text or type(error).__name__
 
 
@@ -135,8 +137,8 @@ def _header(file: str) -> list[str]:
     try:
         with Path(file).open(encoding="utf-8-sig", newline="") as lines:
             names = next(csv.reader(lines), [])
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InvalidInput(f"The header cannot be read as UTF-8 text: {error}.", field="path") from error
+    except csv.Error as error:
+        raise InvalidInput(f"The header cannot be read: {error}.", field="path") from error
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or "" in names:
         fault = f"{twice[0]!r} comes twice" if twice else "one has no name"

@@ -54,14 +54,14 @@ def _below_a_root(path: str, roots: Sequence[Path]) -> Path:
     allowed = [root.resolve() for root in roots]
     candidates = [(root / path).resolve() for root in allowed]  # an absolute path replaces the root
     inside = [path for path in candidates if any(path.is_relative_to(root) for root in allowed)]
-    if not inside:
+    for candidate in inside:
+        if candidate.exists():
+            return candidate
+    if len(inside) < len(candidates):
         raise Forbidden(
             f"{path!r} lies outside the folders that the server may read: send the file as an upload, or add "
             "its folder to SONDAGE_SOURCE_ROOTS."
         )
-    for candidate in inside:
-        if candidate.exists():
-            return candidate
     raise NotFound(f"There is nothing at {path!r} below the server's source roots (SONDAGE_SOURCE_ROOTS).")
 
 
