@@ -21,7 +21,9 @@ from sondage.types import CurveArray, Labels, Mask, PerRow, Rows
 SUSPECT_SHARE = 0.25
 """An example with this share of its votes from wrong or foreign probes, against ordinary examples, is not chosen."""
 ORDINARY_PER_PROBE = 4
-"""Random examples for each wrong or foreign probe, when suspects are sought."""
+"""Random examples for each wrong or foreign probe, when suspects are sought; on large suites fewer, down to one,
+once there are `ENOUGH_ORDINARY`: every one of them costs a distance to every example."""
+ENOUGH_ORDINARY = 1_000
 _FITTED_SHARE = 0.5
 _END_OF_TRAINING = 0.25
 
@@ -153,7 +155,8 @@ def _suspect(
     """
     trained = np.isfinite(loss[:num_examples]).all(axis=1)
     doubtful = probes.row[_is_doubtful(probes, definition)]
-    ordinary = rng.permutation(np.flatnonzero(trained))[: ORDINARY_PER_PROBE * len(doubtful)]
+    wanted = min(ORDINARY_PER_PROBE * len(doubtful), max(ENOUGH_ORDINARY, len(doubtful)))
+    ordinary = rng.permutation(np.flatnonzero(trained))[:wanted]
     if not len(ordinary):
         return np.where(trained, 0.0, np.nan).astype(np.float32)
     rows = np.concatenate([doubtful, ordinary])
