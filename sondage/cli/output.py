@@ -47,8 +47,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
         numbers = any(isinstance(row[position], int | float) for row in rows)
         table.add_column(name, justify="right" if numbers else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_cell(value)) for value in row))
-    _console().print(table)
+        table.add_row(*(Text(_cell(value, ".3f")) for value in row))
+    _print(table)
 
 
 def print_fields(fields: Mapping[str, object]) -> None:
@@ -57,28 +57,33 @@ def print_fields(fields: Mapping[str, object]) -> None:
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in fields.items():
-        grid.add_row(name, Text(_cell(value)))
-    _console().print(grid)
+        grid.add_row(name, Text(_cell(value, ".6g")))
+    _print(grid)
 
 
 def print_line(text: str = "") -> None:
     sys.stdout.write(printable(text) + "\n")
 
 
-def _console() -> Console:
+def _print(table: Table) -> None:
+    """Without the blanks that rich fills lines up with."""
     width = None if sys.stdout.isatty() else PIPED_WIDTH
-    return Console(file=sys.stdout, width=width, highlight=False)
+    console = Console(file=sys.stdout, width=width, highlight=False)
+    with console.capture() as drawn:
+        console.print(table)
+    for line in drawn.get().strip("\n").splitlines():
+        sys.stdout.write(line.rstrip() + "\n")
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, digits: str) -> str:
     if value is None:
         return "–"
     if isinstance(value, float):
-        return f"{value:.3f}"
+        return format(value, digits)
     if isinstance(value, datetime):
         return f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_cell(part)}" for name, part in value.items())
+        return ", ".join(f"{name} {_cell(part, digits)}" for name, part in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(_cell(part) for part in value)
+        return ", ".join(_cell(part, digits) for part in value)
     return printable(str(value)).replace("\n", " ")

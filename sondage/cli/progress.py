@@ -7,6 +7,7 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 from sondage.wire import Job
@@ -21,8 +22,8 @@ class Bars:
         console = Console(file=sys.stderr)
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
-            _Details(),
+            BarColumn(bar_width=14),  # a line of 80 columns holds all
+            _Details(table_column=Column(no_wrap=True)),
             console=console,
             disable=not sys.stderr.isatty(),
         )

@@ -19,6 +19,7 @@ from sondage.wire import Tag
 
 SHOWN = 20
 COLUMNS = ("index", "key", "tag", "suspicion", "label", "suggested", "decision", "input")
+"""The last one only where there is something to read: a picture is not."""
 
 
 class Format(StrEnum):
@@ -103,7 +104,9 @@ def _export(found: Tags, chosen: Format, output: Path | None) -> None:
 
 
 def _print(found: Iterable[Tag]) -> None:
-    print_table(COLUMNS, [_row(tag) for tag in found])
+    rows = [_row(tag) for tag in found]
+    num_columns = len(COLUMNS) if any(row[-1] for row in rows) else len(COLUMNS) - 1
+    print_table(COLUMNS[:num_columns], [row[:num_columns] for row in rows])
 
 
 def _row(tag: Tag) -> tuple[object, ...]:
@@ -124,4 +127,4 @@ def _preview(tag: Tag) -> str:
         return tag.text if len(tag.text) <= 60 else tag.text[:59] + "…"
     if tag.values:
         return ", ".join(f"{name}={value}" for name, value in list(tag.values.items())[:4])
-    return "picture" if tag.picture_url else ""
+    return ""
