@@ -48,7 +48,7 @@ def write_epoch(session: Session, *, run_id: int, epoch: int, channels: Mapping[
         ("run_id", "channel", "epoch", "shard", "dtype", "num_rows", "data"),
         ("int8", "text", "int4", "int4", "text", "int4", "bytea"),
         (
-            (run_id, channel, epoch, shard, values.dtype.name, len(block), block)
+            (run_id, channel, epoch, shard, values.dtype.name, len(block) // values.itemsize, block)
             for channel, values in channels.items()
             for shard, block in _blocks(values)
         ),
