@@ -7,7 +7,7 @@ random read. The forms are described in `store.payloads.form`.
 from store.payloads.form import Column, Form
 from store.payloads.pictures import PIXEL_LIMIT, decode, to_png
 from store.payloads.reader import Payload, open_payload
-from store.payloads.writer import PayloadWriter, remove_leftovers, remove_payload
+from store.payloads.writer import PayloadWriter, disk_errors, remove_leftovers, remove_payload
 
 __all__ = [
     "PIXEL_LIMIT",
@@ -16,6 +16,7 @@ __all__ = [
     "Payload",
     "PayloadWriter",
     "decode",
+    "disk_errors",
     "open_payload",
     "remove_leftovers",
     "remove_payload",

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -59,7 +59,8 @@ class Payload:
         if not self.form.is_array:
             raise NotFound(f"A payload of {self.form} holds no array; read it by batches.")
         try:
-            array: Array = np.load(self.folder / self.form.file_name, mmap_mode="r", allow_pickle=False)
+            mode: Literal["r"] | None = "r" if self.num_rows else None  # nothing cannot be mapped
+            array: Array = np.load(self.folder / self.form.file_name, mmap_mode=mode, allow_pickle=False)
         except (OSError, ValueError) as error:
             raise _damaged(self.folder, error) from error
         if len(array) != self.num_rows:

@@ -52,7 +52,7 @@ class PayloadWriter:
         self._columns: tuple[Column, ...] = ()
 
     def __enter__(self) -> PayloadWriter:
-        with _disk_errors(self.folder):
+        with disk_errors(self.folder):
             self.folder.mkdir(parents=True)
         return self
 
@@ -91,19 +91,19 @@ class PayloadWriter:
         """
         self._columns = tuple(columns)
         path = self.folder / form.file_name
-        with _disk_errors(self.folder):
+        with disk_errors(self.folder):
             self._file = _ArrayFile(path, form, row_shape) if form.is_array else _RowsFile(path, form, schema)
 
     def add(self, rows: Array | pa.RecordBatch) -> None:
         """Append rows: an array whose first axis is the row, or a record batch."""
         if self._file is None:
             raise InvalidInput("start() says what comes; call it before add().")
-        with _disk_errors(self.folder):
+        with disk_errors(self.folder):
             self._file.add(rows)
 
     def add_file(self, name: str, content: bytes) -> None:
         """Put one more file into the folder, which no reader of payloads looks at."""
-        with _disk_errors(self.folder):
+        with disk_errors(self.folder):
             (self.folder / name).write_bytes(content)
 
     def publish(self, folder: Path) -> None:
@@ -120,7 +120,7 @@ class PayloadWriter:
             raise InvalidInput("There is nothing to publish: start() was not called.")
         if folder.parent.resolve() != self._parent.resolve():
             raise InvalidInput(f"A payload is published beside where it was written, in {self._parent}.")
-        with _disk_errors(self.folder):
+        with disk_errors(self.folder):
             meta = self._file.finish(self._columns)
             (self.folder / META).write_text(meta.to_json(), encoding="utf-8")
             for path in sorted(self.folder.iterdir()):
@@ -238,13 +238,13 @@ class _RowsFile:
 
 
 @contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
+def disk_errors(folder: Path) -> Iterator[None]:
     """Turns what the operating system says into what a user can act on."""
     try:
         yield
     except OSError as error:
         raise DataFolderError(
-            f"The payload could not be written to {folder.parent}: {error.strerror or error}. "
+            f"Files could not be written to {folder.parent}: {error.strerror or error}. "
             "Free some space or mend the folder, then try again; nothing was kept."
         ) from error
 
@@ -260,6 +260,6 @@ def _sync(path: Path) -> None:
 def _rename(partial: Path, folder: Path) -> None:
     if folder.exists():
         raise Conflict(f"There is a payload at {folder} already; remove it first.")
-    with _disk_errors(partial):
+    with disk_errors(partial):
         partial.rename(folder)
         _sync(folder.parent)

@@ -7,11 +7,14 @@ of file names, so it is shown a tree of links to the picture files alone.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,6 +28,7 @@ from worker.data.sources.paths import check_file
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _TREE = "tree"
+_UNSAFE = re.compile(r"[%*?\[\]:#]")
 
 
 def read_imagefolder(
@@ -54,7 +58,9 @@ def read_imagefolder(
     options = {} if has_metadata else {"drop_labels": False}
     frame = _in_order(load("imagefolder", _patterns(tree, pictures), scratch, **options))
     paths = pc.struct_field(frame.table.column("image").combine_chunks(), "path")
-    keys = pa.array([str(Path(p.as_py()).relative_to(tree)) for p in paths], pa.string())
+    keys = pa.array([unquote(str(Path(p.as_py()).relative_to(tree))) for p in paths], pa.string())
+    class_names = {column: [unquote(name) for name in names] for column, names in frame.class_names.items()}
+    frame = replace(frame, class_names=class_names)
     return frame, keys, lambda picture: _read(picture, root, limits)
 
 
@@ -82,6 +88,11 @@ def _in_order(frame: Frame) -> Frame:
     return Frame(pa.concat_tables(tables), frame.parts, frame.class_names)
 
 
+def quoted(name: PurePosixPath) -> PurePosixPath:
+    """The same with `%…` for signs that the library takes for patterns or addresses (`*`, `?`, `[`, `::`)."""
+    return PurePosixPath(_UNSAFE.sub(lambda sign: f"%{ord(sign[0]):02X}", str(name)))
+
+
 def _wanted(name: str) -> bool:
     return not name.startswith(".") and (name.lower().endswith(_PICTURES) or name in _METADATA)
 
@@ -93,10 +104,10 @@ def _link_tree(folder: Path, tree: Path, limits: SourceLimits) -> list[PurePosix
             raise InvalidInput(
                 f"{folder.name!r} holds more than {limits.max_files:,} pictures.", field="path"
             )
-        link = tree / name
+        link = tree / quoted(name)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(folder.resolve() / name)
-        names.append(name)
+        names.append(quoted(name))
     return names
 
 
@@ -123,7 +134,7 @@ def _unpack(archive_path: Path, tree: Path, limits: SourceLimits) -> list[PurePo
             ]
             _check_size(infos, limits)
             for info in infos:
-                name = _safe(info.filename)
+                name = quoted(_safe(info.filename))
                 target = tree / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(info) as source, target.open("xb") as out:

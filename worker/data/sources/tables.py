@@ -71,7 +71,7 @@ def _typed(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     if pa.types.is_boolean(kind):
         return column.cast(pa.string()).cast(pa.large_string())
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return _words_or_numbers(_decoded(column, name))
+        return words_or_numbers(_decoded(column, name))
     raise InvalidInput(
         f"Column {name!r} is of type {kind}; numbers and words can be learnt from. Convert it, or leave it out "
         "with input_columns.",
@@ -86,7 +86,8 @@ def _decoded(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     return pa.chunked_array([values])
 
 
-def _words_or_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def words_or_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Numbers, if all words that are not empty are numbers; else the words, null where empty."""
     trimmed = pc.utf8_trim_whitespace(column)
     words = pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, trimmed.type), column)
     for kind in (pa.int64(), pa.float64()):

@@ -16,7 +16,7 @@ from worker.data.sources.columns import SPLIT_WORDS
 from worker.data.sources.frame import Frame
 from worker.data.sources.model import Inputs, Opened, SourceLimits
 from worker.data.sources.pictures import PictureInputs
-from worker.data.sources.tables import TableInputs
+from worker.data.sources.tables import TableInputs, words_or_numbers
 from worker.data.sources.texts import TextInputs
 
 _TEXT_NAMES = ("text", "sentence", "content", "document", "review", "question")
@@ -116,9 +116,17 @@ def _guessed_modality(table: pa.Table, names: list[str]) -> str:
         if any(test(kind) for kind in kinds.values()):
             return modality
     words = [name for name in names if _is_words(kinds[name])]
-    if any(name.lower() in _TEXT_NAMES for name in words) or (len(names) == 1 and words):
+    if any(name.lower() in _TEXT_NAMES for name in words):
         return "text"
-    return "table"
+    return "text" if len(names) == 1 and words and not _are_numbers(table.column(words[0])) else "table"
+
+
+def _are_numbers(words: pa.ChunkedArray) -> bool:
+    """Whether words are numbers all the same, as every column of a CSV file is words at first."""
+    try:
+        return not pa.types.is_large_string(words_or_numbers(words.cast(pa.large_string())).type)
+    except pa.ArrowInvalid:  # not UTF-8: told later, row by row
+        return False
 
 
 def _inputs(
