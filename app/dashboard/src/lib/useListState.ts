@@ -1,7 +1,7 @@
 /** The list's state as a hook: read from the URL, changed by going to another one. */
 
 import { useMemo } from "react";
-import { useSearchParams } from "react-router";
+import { useLocation, useSearchParams } from "react-router";
 
 import { firstPage, listParams, type ListState, parseListState } from "./listState";
 
@@ -17,6 +17,7 @@ export interface ListNavigation {
 
 export function useListState(): ListNavigation {
   const [params, setParams] = useSearchParams();
+  const { pathname } = useLocation();
   const state = useMemo(() => parseListState(params), [params]);
   const go = (next: ListState) => {
     setParams(listParams(next));
@@ -25,10 +26,15 @@ export function useListState(): ListNavigation {
     state,
     go,
     restart: (change) => {
-      go({ ...state, ...firstPage, ...change });
+      go({ ...stateNow(), ...firstPage, ...change });
     },
     select: (index) => {
-      if (index !== state.at) setParams(listParams({ ...state, at: index }), { replace: true });
+      const now = stateNow();
+      // An example may be on its way to the screen already; its address is not the list's to change.
+      if (index !== now.at && window.location.pathname === pathname) setParams(listParams({ ...now, at: index }), { replace: true });
     },
   };
 }
+
+/** What the URL says at this moment: keys can come faster than the screen is drawn again. */
+const stateNow = (): ListState => parseListState(new URLSearchParams(window.location.search));

@@ -30,7 +30,8 @@ export function useCurveChoice(tagging: Tagging, index: number): CurveChoice {
   const runId = wanted ?? explanation.data?.run_id;
 
   const choose: CurveChoice["choose"] = (change) => {
-    const next = new URLSearchParams(params);
+    // From the address itself: keys can come faster than the screen is drawn again.
+    const next = new URLSearchParams(window.location.search);
     for (const [name, value] of Object.entries(change)) next.set(name, String(value));
     setParams(next, { replace: true });
   };

@@ -43,14 +43,15 @@ export function useListKeys({ list, filters, tags, nextCursor, state, go, settle
     turn(previousPage(state), end);
   };
   const move = (step: number) => {
-    const current = tags.findIndex(({ index }) => index === state.at);
+    const current = tags.findIndex(({ index }) => index === (focusedIn(list.current) ?? state.at));
     const target = current === -1 ? 0 : current + step;
     if (target < 0) back("last");
     else if (target >= tags.length && current === tags.length - 1) forth();
     else focusOn(list.current, tags[Math.min(target, tags.length - 1)]?.index);
   };
+  const selected = () => focusedIn(list.current) ?? state.at ?? tags[0]?.index;
   const open = () => {
-    itemOf(list.current, state.at ?? tags[0]?.index)?.click();
+    itemOf(list.current, selected())?.click();
   };
 
   return [
@@ -62,8 +63,15 @@ export function useListKeys({ list, filters, tags, nextCursor, state, go, settle
     { keys: ["n"], does: "Next page", run: forth },
     { keys: ["p"], does: "Previous page", run: () => { back("first"); } },
     { keys: ["f"], does: "Go to the filters", run: () => filters.current?.querySelector<HTMLElement>("button, select, input")?.focus() },
-    { keys: ["Escape"], does: "Back to the list from the filters", run: () => { focusOn(list.current, state.at ?? tags[0]?.index); } },
+    { keys: ["Escape"], does: "Back to the list from the filters", run: () => { focusOn(list.current, selected()); } },
   ];
+}
+
+/** Index of the item that has the focus. */
+function focusedIn(list: HTMLElement | null): number | undefined {
+  const focused = document.activeElement;
+  if (!(focused instanceof HTMLElement) || !list?.contains(focused)) return undefined;
+  return focused.dataset.index === undefined ? undefined : Number(focused.dataset.index);
 }
 
 function itemOf(list: HTMLElement | null, index: number | undefined): HTMLElement | null {

@@ -1,0 +1,217 @@
+"""A small server with the routes the dashboard reads: for what a real run does rarely, or not on demand.
+
+The bodies are those of `sondage/wire.py`, so their shape is the real one.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
+from PIL import Image
+
+from sondage import wire
+from tests.browser.fake_world import (
+    CLASSES,
+    NOW,
+    NUM_EPOCHS,
+    NUM_EXAMPLES,
+    SCORES,
+    State,
+    category,
+    chosen,
+    make_dataset,
+    make_explanation,
+    make_run,
+    make_tag,
+    make_tagging,
+    score,
+)
+
+P = "/api/v1/projects/{project}"
+PROBLEM = "application/problem+json"
+router = APIRouter()
+
+
+def get_state(request: Request) -> State:
+    state: State = request.app.state.now()
+    return state
+
+
+World = Annotated[State, Depends(get_state)]
+
+
+def create_app(state: Callable[[], State], dist: Path) -> FastAPI:
+    """`state` is asked at every request, so that each test has its own."""
+    app = FastAPI(title="Fake of Sondage")
+    app.state.now = state
+    add_middleware(app, state)
+    app.include_router(router)
+
+    @app.get("/{path:path}")
+    def dashboard(path: str) -> FileResponse:
+        asked = dist / path
+        return FileResponse(asked if path and asked.is_file() else dist / "index.html")
+
+    return app
+
+
+def problem(status: int, code: str, detail: str) -> JSONResponse:
+    body = wire.Problem(title="Refused", status=status, code=code, detail=detail, request_id="req-7")
+    return JSONResponse(body.model_dump(), status, media_type=PROBLEM)
+
+
+def add_middleware(app: FastAPI, state: Callable[[], State]) -> None:
+    @app.middleware("http")
+    async def guard(request: Request, call_next: Any) -> Response:
+        world, path = state(), request.url.path
+        if (
+            world.key
+            and path.startswith("/api")
+            and request.headers.get("authorization") != f"Bearer {world.key}"
+        ):
+            return problem(401, "unauthenticated", "Send a key.")
+        if world.broken and world.broken in path:
+            return problem(500, "error", "The disk is full: make room and try again.")
+        answer: Response = await call_next(request)
+        return answer
+
+    @app.exception_handler(HTTPException)
+    async def refuse(_: Request, fault: HTTPException) -> Response:
+        return problem(fault.status_code, "not_found", fault.detail)
+
+
+@router.get("/api/v1/health")
+def health() -> wire.Health:
+    return wire.Health(status="ok", version="0", database="ok", worker_seen_at=datetime.now(UTC))
+
+
+@router.get("/api/v1/projects")
+def projects() -> wire.Page[wire.Project]:
+    return wire.Page(items=[wire.Project(id=1, name="default", created_at=NOW)])
+
+
+@router.get(P + "/datasets")
+def datasets(world: World) -> wire.Page[wire.Dataset]:
+    return wire.Page(items=[make_dataset(number) for number in world.datasets])
+
+
+@router.get(P + "/datasets/{dataset_id}")
+def get_dataset(dataset_id: int) -> wire.Dataset:
+    return make_dataset(dataset_id)
+
+
+@router.get(P + "/datasets/1/examples/{index}/thumbnail")
+@router.get(P + "/runs/{run_id}/rows/{index}/thumbnail")
+def thumbnail(index: int, run_id: int = 0) -> Response:
+    file = io.BytesIO()
+    Image.new("L", (8, 8), index % 256).save(file, "PNG")
+    return Response(file.getvalue(), media_type="image/png")
+
+
+@router.get(P + "/runs")
+def runs(world: World) -> wire.Page[wire.Run]:
+    return wire.Page(items=list(world.runs.values()))
+
+
+@router.get(P + "/runs/{run_id}")
+def get_run(world: World, run_id: int) -> wire.Run:
+    return world.runs.get(run_id) or make_run(run_id, "finished", NUM_EPOCHS)
+
+
+@router.get(P + "/jobs")
+def jobs(world: World) -> wire.Page[wire.Job]:
+    return wire.Page(items=list(world.jobs.values()))
+
+
+@router.post(P + "/jobs/{job_id}/abort")
+def abort(world: World, job_id: int) -> wire.Job:
+    world.aborted.append(job_id)
+    world.jobs[job_id] = world.jobs[job_id].model_copy(update={"abort_requested": True})
+    return world.jobs[job_id]
+
+
+@router.get(P + "/taggings")
+def taggings(world: World) -> wire.Page[wire.Tagging]:
+    return wire.Page(items=[make_tagging(number, state) for number, state in world.tagging_states.items()])
+
+
+@router.get(P + "/taggings/{number}")
+def get_tagging(world: World, number: int) -> wire.Tagging:
+    if number not in world.tagging_states:
+        raise HTTPException(404, f"There is no tagging {number} in this project.")
+    return make_tagging(number, world.tagging_states[number])
+
+
+@router.get(P + "/scores")
+def scores() -> wire.Page[wire.Score]:
+    pairs = enumerate(SCORES.items())
+    items = [
+        wire.Score(id=i, dataset_id=1, method=name, bad_end=end, run_ids=[1, 2], created_at=NOW)
+        for i, (name, end) in pairs
+    ]
+    return wire.Page(items=items)
+
+
+@router.get(P + "/taggings/{number}/tags")
+def tags(
+    number: int,
+    tag: str | None = None,
+    label: str | None = None,
+    min_suspicion: float | None = None,
+    order_by: str = "suspicion",
+    limit: int = 100,
+    cursor: str = "at-0",
+) -> wire.Page[wire.Tag]:
+    found = chosen(tag, label, min_suspicion)
+    if order_by in SCORES:
+        found.sort(key=lambda index: score(order_by, index), reverse=SCORES[order_by] == "high")
+    start = int(cursor.removeprefix("at-"))
+    more = f"at-{start + limit}" if start + limit < len(found) else None
+    items = [make_tag(number, index) for index in found[start : start + limit]]
+    return wire.Page(items=items, next_cursor=more)
+
+
+@router.get(P + "/taggings/{number}/facets")
+def facets(
+    number: int, tag: str | None = None, label: str | None = None, min_suspicion: float | None = None
+) -> wire.Facets:
+    found = chosen(tag, label, min_suspicion)
+    tag_names = [category(index) for index in found]
+    labels = [CLASSES[index % len(CLASSES)] for index in found]
+    return wire.Facets(
+        count=len(found),
+        tags={name: tag_names.count(name) for name in set(tag_names)},
+        labels={name: labels.count(name) for name in set(labels)},
+    )
+
+
+@router.get(P + "/taggings/{number}/tags/{index}")
+def get_tag(number: int, index: int) -> wire.Tag:
+    if index >= NUM_EXAMPLES:
+        raise HTTPException(404, f"Tagging {number} has no example {index}.")
+    return make_tag(number, index)
+
+
+@router.get(P + "/taggings/{number}/tags/{index}/explanation")
+def explanation(
+    world: World,
+    number: int,
+    index: int,
+    run_id: int | None = None,
+    channel: str = "loss",
+    k: int = Query(5, le=50),
+) -> wire.Explanation:
+    gone = index in world.displaced_in_run_1
+    run = run_id or (2 if gone else 1)
+    return make_explanation(number, index, run, channel, k, seen=not (gone and run == 1))
+
+
+@router.get(P + "/taggings/{number}/report")
+def report(world: World, number: int) -> wire.Report:
+    return wire.Report(tagging_id=number, report=world.report)
