@@ -217,9 +217,12 @@ def _subject_follows(session: Session, job: Job, state: str) -> None:
     """The run or the tagging of a job has the job's state, in its own words."""
     from store import runs, taggings
 
+    ended = state in ("finished", "failed", "aborted")
     if job.run_id is not None and session.get(Run, job.run_id) is not None:
+        if ended:
+            taggings.hold_waiting(session, run_id=job.run_id)
         runs.set_state(session, run_id=job.run_id, state=state)
-        if state in ("finished", "failed", "aborted"):
+        if ended:
             taggings.run_has_ended(session, run_id=job.run_id, state=state)
     if job.tagging_id is not None and session.get(Tagging, job.tagging_id) is not None:
         taggings.set_state(session, tagging_id=job.tagging_id, state=state)

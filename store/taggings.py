@@ -32,6 +32,9 @@ def create(
     """
     if len({run.dataset_id for run in runs}) != 1:
         raise InvalidInput("All runs of a tagging must be of the same dataset version.", field="run_ids")
+    # A run that finishes meanwhile either waits for this transaction and sees the tagging, or is seen finished here.
+    numbers = [run.id for run in runs]
+    session.execute(select(Run.id).where(Run.id.in_(numbers)).order_by(Run.id).with_for_update())
     tagging = Tagging(
         project_id=project_id,
         dataset_id=runs[0].dataset_id,
@@ -52,28 +55,38 @@ def create(
 
 
 def defer_if_ready(session: Session, *, tagging: Tagging) -> None:
-    """Make the tagging's job once every run has finished. The runs are locked: the last one to finish does it."""
+    """Make the tagging's job once every run has finished. The caller holds the tagging, or has just made it."""
     from store import jobs
 
     states = session.scalars(
         select(Run.state)
         .join(TaggingRun, TaggingRun.run_id == Run.id)
         .where(TaggingRun.tagging_id == tagging.id)
-        .with_for_update(of=Run)
+        .execution_options(populate_existing=True)
     ).all()
     if all(state == "finished" for state in states):
         jobs.create(session, project_id=tagging.project_id, kind="tag", tagging_id=tagging.id)
 
 
-def run_has_ended(session: Session, *, run_id: int, state: str) -> None:
-    """Wake the queued taggings that wait for a run, or end them with it."""
+def hold_waiting(session: Session, *, run_id: int) -> Sequence[Tagging]:
+    """Lock the queued taggings that wait for a run.
+
+    Called before the run's own row is changed: of two runs that finish at once, one then waits here for the other,
+    holding nothing that the other wants, and sees its end.
+    """
     statement = (
         select(Tagging)
         .join(TaggingRun, TaggingRun.tagging_id == Tagging.id)
         .where(TaggingRun.run_id == run_id, Tagging.state == "queued")
+        .order_by(Tagging.id)
         .with_for_update(of=Tagging)
     )
-    for tagging in session.scalars(statement).all():
+    return session.scalars(statement).all()
+
+
+def run_has_ended(session: Session, *, run_id: int, state: str) -> None:
+    """Wake the queued taggings that wait for a run, or end them with it. One may have come since `hold_waiting`."""
+    for tagging in hold_waiting(session, run_id=run_id):
         if state == "finished":
             defer_if_ready(session, tagging=tagging)
         else:
