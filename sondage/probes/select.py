@@ -58,7 +58,7 @@ def gather_evidence(
     labels: Labels,
     probes: Probes,
     definition: SuiteDefinition,
-    num_examples: int,
+    trained: Mask,
     rng: np.random.Generator,
 ) -> Evidence:
     """What one run says of its examples, from its planted probes alone.
@@ -71,13 +71,16 @@ def gather_evidence(
         Given labels, those of made probes behind those of the examples.
     probes : Probes
         The planted ones.
+    trained : bool array, shape (N,)
+        Examples that this run trained on. Nothing is said of the others, even where they were scored.
     """
-    examples = curves.take(slice(num_examples))
-    return Evidence(
+    examples = curves.take(slice(len(trained)))
+    found = (
         learnability(examples),
-        _suspect(curves["loss"], probes, definition, num_examples, rng),
-        _fitted(examples, labels[:num_examples]),
+        _suspect(curves["loss"], probes, definition, trained, rng),
+        _fitted(examples, labels[: len(trained)]),
     )
+    return Evidence(*(np.where(trained, values, np.float32(np.nan)) for values in found))
 
 
 def select_prototypical_atypical(
@@ -144,7 +147,7 @@ def _suspect(
     loss: CurveArray,
     probes: Probes,
     definition: SuiteDefinition,
-    num_examples: int,
+    trained: Mask,
     rng: np.random.Generator,
 ) -> PerRow:
     """How far the vote is for wrong and foreign fit probes, against random examples, as if both were as many.
@@ -153,16 +156,15 @@ def _suspect(
     common among them is not suspect. No category with right labels is needed. They outnumber the probes, since
     hard ones, which must not be taken for wrong ones, are few among them; the odds are corrected for that.
     """
-    trained = np.isfinite(loss[:num_examples]).all(axis=1)
     doubtful = probes.row[_is_doubtful(probes, definition)]
     wanted = min(ORDINARY_PER_PROBE * len(doubtful), max(ENOUGH_ORDINARY, len(doubtful)))
     ordinary = rng.permutation(np.flatnonzero(trained))[:wanted]
     if not len(ordinary):
-        return np.where(trained, 0.0, np.nan).astype(np.float32)
+        return np.zeros(len(trained), dtype=np.float32)
     rows = np.concatenate([doubtful, ordinary])
     names = np.repeat(["doubtful", "ordinary"], [len(doubtful), len(ordinary)])
     tagger = ReferenceTagger(usual_k(names), ("doubtful", "ordinary")).fit(loss[rows], names)
-    votes = tagger.predict_proba(loss[:num_examples])
+    votes = tagger.predict_proba(loss[: len(trained)])
     votes[ordinary] = tagger.predict_left_out()[len(doubtful) :]
     weighed = votes / np.array([len(doubtful), len(ordinary)])
     return np.asarray(weighed[:, 0] / weighed.sum(axis=1), dtype=np.float32)
@@ -185,5 +187,4 @@ def _fitted(curves: Curves, labels: Labels) -> PerRow:
     else:
         # The given label holds more than half of the probability, so it is the predicted one.
         right = curves["loss"][:, last] < np.log(2)
-    share = right.mean(axis=1, dtype=np.float32)
-    return np.where(curves.ever_seen(), share, np.nan).astype(np.float32)
+    return np.asarray(right.mean(axis=1, dtype=np.float32))

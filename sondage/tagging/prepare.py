@@ -32,12 +32,16 @@ ONE_RUN = (
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that is ready to be tagged: filled curves, and all of its probes, each with a curve."""
+    """A run that is ready to be tagged: filled curves, and all of its probes, each with a curve.
+
+    `trained` (bool, shape (N,)) are the examples it trained on; others have a curve if they were scored all the same.
+    """
 
     name: str
     curves: Curves
     labels: Labels
     probes: Probes
+    trained: Mask
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -55,7 +59,7 @@ def prepare(
     InvalidInput
         When a run is left with fewer than two categories to fit on.
     """
-    filled = [_fill(run) for run in runs]
+    filled = [_fill(run, num_examples) for run in runs]
     if any(generator.name in SELECTED for generator in definition.generators):
         filled = _choose(filled, definition, num_examples, seed)
     for run in filled:
@@ -63,16 +67,18 @@ def prepare(
     return filled
 
 
-def _fill(run: RunCurves) -> Prepared:
+def _fill(run: RunCurves, num_examples: int) -> Prepared:
     curves = run.curves.fill()
-    trained = curves.ever_seen()[run.probes.row]
+    trained = curves.ever_seen()
+    trained[run.displaced] = False
+    known = trained[run.probes.row]
     warnings = []
-    if not trained.all():
+    if not known.all():
         warnings.append(
-            f"{int((~trained).sum())} of {len(trained)} probes have no curve in run {run.name}: they were displaced "
+            f"{int((~known).sum())} of {len(known)} probes have no curve in run {run.name}: they were displaced "
             "or are not in the train split, and are left out."
         )
-    return Prepared(run.name, curves, run.labels, run.probes.take(trained), warnings)
+    return Prepared(run.name, curves, run.labels, run.probes.take(known), trained[:num_examples], warnings)
 
 
 def _choose(
@@ -83,7 +89,7 @@ def _choose(
     if len(runs) == 1:
         return [_with_ordinary(runs[0], definition, num_examples, rngs[0])]
     evidence = [
-        gather_evidence(run.curves, run.labels, run.probes, definition, num_examples, rng)
+        gather_evidence(run.curves, run.labels, run.probes, definition, run.trained, rng)
         for run, rng in zip(runs, rngs, strict=True)
     ]
     rngs = [np.random.default_rng([seed, number, 1]) for number in range(len(runs))]
@@ -103,8 +109,7 @@ def _with_chosen(
 ) -> Prepared:
     counts = _selected_counts(run, definition, num_examples)
     wanted = counts.get("prototypical", 0), counts.get("atypical", 0)
-    candidates = _candidates(run, num_examples)
-    chosen = select_prototypical_atypical(of_others, candidates, run.labels[:num_examples], wanted, rng)
+    chosen = select_prototypical_atypical(of_others, run.trained, run.labels[:num_examples], wanted, rng)
     run = replace(
         run, warnings=run.warnings + _too_few(run, dict(zip(SELECTED, chosen, strict=True)), counts)
     )
@@ -122,7 +127,7 @@ def _with_ordinary(
     counts = _selected_counts(run, definition, num_examples)
     for generator in definition.generators:
         if generator.name == "prototypical":
-            rows = draw_ordinary(_candidates(run, num_examples), counts["prototypical"], rng)
+            rows = draw_ordinary(run.trained, counts["prototypical"], rng)
             run = _add(run, as_probes(rows, generator.category, definition.fit_share, rng))
     return run
 
@@ -134,13 +139,8 @@ def _selected_counts(run: Prepared, definition: SuiteDefinition, num_examples: i
     if wished:
         share = min(1.0, int((run.probes.row >= num_examples).sum()) / wished)
         return {name: max(2, round(count * share)) for name, count in selected.items()}
-    scaled = scaled_counts(definition, int(_candidates(run, num_examples).sum()))
+    scaled = scaled_counts(definition, int(run.trained.sum()))
     return {g.name: count for g, count in zip(definition.generators, scaled, strict=True)}
-
-
-def _candidates(run: Prepared, num_examples: int) -> Mask:
-    """Examples that were trained in this run."""
-    return run.curves.ever_seen()[:num_examples]
 
 
 def _add(run: Prepared, probes: Probes) -> Prepared:

@@ -57,17 +57,18 @@ class TaggingResult:
     categories : tuple of Category
         Order of the columns of `probabilities` and of the numbers in `tag`.
     probabilities : float32 array, shape (N, categories)
-        Mean over the runs in which the example was trained; NaN rows where it was in none.
+        Mean over the runs that trained the example; where none did, over those that scored it all the same, out of
+        sample; else NaN rows.
     tag : int16 array, shape (N,)
         Number of the category; −1 is `unsure`.
     suspicion : float32 array, shape (N,)
-        0…1, 1 is bad; NaN where the example was trained in no run. A ranking, not calibrated.
+        0…1, 1 is bad; NaN where no run has a curve of the example. A ranking, not calibrated.
     order : int64 array, shape (N,)
         Examples by suspicion, worst first; then by mean loss, then by index; those without suspicion last.
     suggested_label : int64 array, shape (N,)
         −1 where there is none.
     displaced : bool array, shape (N,)
-        Displaced in every run that would have trained it.
+        Displaced in every run that would have trained it: without a suspicion, or with one out of sample.
     mean_loss : float32 array, shape (N,)
         Mean over runs and epochs, in nats.
     probes : tuple of Probes
@@ -143,9 +144,10 @@ def tag_runs(
         votes.append(of_rows[:num_examples])
         ks.append(tagger.k)
         reports.append((run, of_rows[run.probes.row], tagger.k))
-    probabilities = mean_over_runs(votes)
+    probabilities = _mean_where_trained(votes, prepared)
     suspicion = suspicion_of(probabilities, categories)
-    loss = mean_over_runs([mean_loss(run.curves.take(slice(num_examples))) for run in prepared])
+    losses = [mean_loss(run.curves.take(slice(num_examples))) for run in prepared]
+    loss = _mean_where_trained(losses, prepared)
     warnings = list(dict.fromkeys(text for run in prepared for text in run.warnings))
     warnings += _rough(ks) + _no_suspicion(categories)
     return TaggingResult(
@@ -155,7 +157,7 @@ def tag_runs(
         suspicion=suspicion,
         order=suspicious_order(suspicion, loss),
         suggested_label=suggest_labels([run.curves for run in prepared], runs[0].labels, num_examples),
-        displaced=_displaced(runs, num_examples, suspicion),
+        displaced=_displaced(runs, prepared),
         mean_loss=loss,
         probes=tuple(run.probes for run in prepared),
         report=evaluate(reports, categories, protocol=protocol, warnings=warnings),
@@ -215,11 +217,24 @@ def _present(definition: SuiteDefinition, runs: Sequence[Prepared]) -> tuple[Cat
     return tuple(category for category in definition.used_categories() if category.name in fitted)
 
 
-def _displaced(runs: Sequence[RunCurves], num_examples: int, suspicion: PerRow) -> Mask:
-    ever = np.zeros(num_examples, dtype=bool)
+def _mean_where_trained(per_run: Sequence[PerRow], runs: Sequence[Prepared]) -> PerRow:
+    """Mean over the runs that trained the example; over those that only scored it where none did.
+
+    A model that never saw an example is harder on it, so the two are not mixed.
+    """
+    trained = [
+        run.trained.reshape(-1, *[1] * (values.ndim - 1)) for run, values in zip(runs, per_run, strict=True)
+    ]
+    masked = [np.where(mask, values, np.nan) for mask, values in zip(trained, per_run, strict=True)]
+    inside = mean_over_runs(masked)
+    return np.where(np.isnan(inside), mean_over_runs(per_run), inside)
+
+
+def _displaced(runs: Sequence[RunCurves], prepared: Sequence[Prepared]) -> Mask:
+    ever = np.zeros_like(prepared[0].trained)
     for run in runs:
         ever[run.displaced] = True
-    return ever & np.isnan(suspicion)
+    return np.asarray(ever & ~np.logical_or.reduce([run.trained for run in prepared]))
 
 
 def _rough(ks: Sequence[int]) -> list[str]:

@@ -87,7 +87,7 @@ def test_evidence_tells_wrong_labels_from_hard_examples(channel):
     curves = Curves({"loss": loss, channel: channels[channel]})
     rows = np.arange(N, 340)
     probes = Probes(rows, np.full(40, "noisy"), np.array(["fit", "held_out"] * 20), rows - 40)
-    told = gather_evidence(curves, labels, probes, default_suite(), N, rng())
+    told = gather_evidence(curves, labels, probes, default_suite(), EVERYONE, rng())
     wrong = kinds[:N] == "wrong"
     assert told.suspect[wrong].min() > 0.3
     assert np.mean(told.suspect[~wrong] < 0.25) > 0.95
@@ -96,10 +96,11 @@ def test_evidence_tells_wrong_labels_from_hard_examples(channel):
 
 
 def test_without_doubtful_probes_nobody_is_suspect():
-    loss = rng().random((N, 4))
-    loss[7] = np.nan
-    told = gather_evidence(Curves({"loss": loss}), LABELS, Probes.of(), default_suite(), N, rng())
-    assert np.flatnonzero(np.isnan(told.suspect)).tolist() == [7]
+    curves = Curves({"loss": rng().random((N, 4))})
+    trained = np.arange(N) != 7
+    told = gather_evidence(curves, LABELS, Probes.of(), default_suite(), trained, rng())
+    for values in (told.suspect, told.fitted, told.learnability):
+        assert np.flatnonzero(np.isnan(values)).tolist() == [7]
     assert np.nanmax(told.suspect) == 0
 
 

@@ -21,7 +21,7 @@ def prepared(category, role, right):
     n = len(category)
     curves = Curves({"loss": np.ones((n, right.shape[1])), "predicted": right.astype(int)})
     rows = np.arange(n)
-    return Prepared("r", curves, np.ones(n, int), Probes(rows, category, role, rows))
+    return Prepared("r", curves, np.ones(n, int), Probes(rows, category, role, rows), np.ones(n, bool))
 
 
 def example(n=200, seed=0):
@@ -101,9 +101,11 @@ def test_what_was_never_learned_or_never_tagged_has_no_number():
 def test_margins_tell_what_was_learned_where_no_prediction_was_recorded():
     run, votes = example()
     margin = np.where(run.curves["predicted"] == 1, 0.5, -0.5)
-    other = Prepared("r", Curves({"loss": np.ones_like(margin), "margin": margin}), run.labels, run.probes)
+    other = Prepared(
+        "r", Curves({"loss": np.ones_like(margin), "margin": margin}), run.labels, run.probes, run.trained
+    )
     assert report_of(other, votes)["runs"][0]["learned"] == report_of(run, votes)["runs"][0]["learned"]
-    bare = Prepared("r", Curves({"loss": np.ones_like(margin)}), run.labels, run.probes)
+    bare = Prepared("r", Curves({"loss": np.ones_like(margin)}), run.labels, run.probes, run.trained)
     assert report_of(bare, votes)["runs"][0]["learned"] == {}
 
 

@@ -275,3 +275,27 @@ def test_a_suite_without_wrong_labels_says_that_suspicion_is_empty(world):
     result = tag_runs([world.run(0, 1, suite)], suite, 800)
     assert any("add noisy probes" in text for text in result.report.warnings)
     assert np.nanmax(result.suspicion) <= 0.5
+
+
+def scored_out_of_sample(run):
+    """The same run, with curves of its displaced examples: high and flat, as of wrong labels."""
+    loss = run.curves["loss"].copy()
+    loss[run.displaced] = 3.1
+    curves = Curves(dict(run.curves.channels) | {"loss": loss})
+    return RunCurves(curves, run.labels, run.probes, run.displaced, run.name)
+
+
+def test_a_displaced_example_is_scored_out_of_sample_where_nothing_else_is_known(world):
+    run = scored_out_of_sample(world.run(0, 1))
+    result = tag_runs([run], SUITE, 800)
+    assert (result.suspicion[run.displaced] > 0.5).all()
+    np.testing.assert_array_equal(np.flatnonzero(result.displaced), np.sort(run.displaced))
+    assert not np.isin(run.displaced, result.probes[0].row).any()
+
+
+def test_a_run_that_trained_the_example_outweighs_one_that_only_scored_it(runs):
+    plain = tag_runs(runs, SUITE, 800)
+    scored = tag_runs([scored_out_of_sample(run) for run in runs], SUITE, 800)
+    np.testing.assert_array_equal(scored.probabilities, plain.probabilities)
+    np.testing.assert_array_equal(scored.order, plain.order)
+    assert not scored.displaced.any()
