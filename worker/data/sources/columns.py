@@ -16,7 +16,9 @@ from worker.data.sources.model import Faults
 
 _MAX_KEY_CHARACTERS = 500
 _MANY_CLASSES = 20
+_SHOWN_CHARACTERS = 80
 _WHOLE_NUMBER = "^(0|-?[1-9][0-9]{0,17})$"
+_LARGEST_WHOLE = 2.0**53  # above it a float64 has no last digit
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 SPLIT_WORDS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -93,7 +95,15 @@ def _tell_missing(
             faults.add(rows[place], "missing_label", "it has no label.")
         else:
             few = ", ".join(class_names[:10]) + (", …" if len(class_names) > 10 else "")
-            faults.add(rows[place], "unknown_label", f"the label {value!r} is none of the classes ({few}).")
+            faults.add(
+                rows[place], "unknown_label", f"the label {_short(value)} is none of the classes ({few})."
+            )
+
+
+def _short(value: object) -> str:
+    """As people write it in an error: a whole text may stand where a label should."""
+    shown = repr(value)
+    return shown if len(shown) <= _SHOWN_CHARACTERS else shown[:_SHOWN_CHARACTERS] + "…"
 
 
 def _as_words_or_numbers(values: pa.Array, rows: Rows, faults: Faults, known: list[str] | None) -> pa.Array:
@@ -107,10 +117,10 @@ def _as_words_or_numbers(values: pa.Array, rows: Rows, faults: Faults, known: li
             "which is single-label classification.",
             field="label_column",
         )
-    if pa.types.is_integer(kind):
+    if pa.types.is_integer(kind) and kind != pa.uint64():
         return values.cast(pa.int64())
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return _whole(values.cast(pa.float64()))
+    if kind == pa.uint64() or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return _whole(values.cast(pa.float64(), safe=False))
     if pa.types.is_boolean(kind):
         return values.cast(pa.string()).cast(pa.large_string())
     if pa.types.is_null(kind):
@@ -121,9 +131,9 @@ def _as_words_or_numbers(values: pa.Array, rows: Rows, faults: Faults, known: li
 def _whole(values: pa.Array) -> pa.Array:
     numbers = values.to_numpy(zero_copy_only=False)
     seen = np.isfinite(numbers)
-    if (numbers[seen] != np.round(numbers[seen])).any():
+    if (numbers[seen] != np.round(numbers[seen])).any() or (np.abs(numbers[seen]) > _LARGEST_WHOLE).any():
         raise Unsupported(
-            "The labels are measurements (numbers with a fraction): Sondage needs classes.",
+            "The labels are measurements (numbers with a fraction, or huge): Sondage needs classes.",
             field="label_column",
         )
     return pa.array(np.where(seen, numbers, 0).astype(np.int64), mask=~seen)
@@ -215,7 +225,9 @@ def read_splits(
     for row, value in enumerate(column.to_pylist()):
         split = SPLIT_WORDS.get(str(value).strip().lower())
         if split is None:
-            faults.add(row, "unknown_split", f"its split is {value!r}; train, validation or test is needed.")
+            faults.add(
+                row, "unknown_split", f"its split is {_short(value)}; train, validation or test is needed."
+            )
         splits.append(split or "train")
     return np.array(splits, dtype="U10")
 

@@ -118,10 +118,20 @@ def _walk(folder: Path) -> Iterator[PurePosixPath]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(filter(_wanted, files)):
             path = Path(parent, name)
+            _check_name(path.relative_to(folder))
             if not path.resolve().is_relative_to(real):
                 raise Forbidden(f"{str(path.relative_to(folder))!r} is a link that leads out of the folder.")
             if stat.S_ISREG(path.stat().st_mode):
                 yield PurePosixPath(path.relative_to(folder))
+
+
+def _check_name(path: Path) -> None:
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidInput(
+            f"The file name {str(path)!r} is not UTF-8: rename the file.", field="path"
+        ) from error
 
 
 def _unpack(archive_path: Path, tree: Path, limits: SourceLimits) -> list[PurePosixPath]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Sequence
@@ -39,7 +40,10 @@ def resolve_source_path(path: str, *, roots: Sequence[Path], uploads: Path | Non
         return _upload(path.removeprefix(_UPLOAD), uploads)
     if not path or "\x00" in path:
         raise InvalidInput("Name a path, or an upload by upload:<id>.", field="path")
-    found = _below_a_root(path, roots)
+    try:
+        found = _below_a_root(path, roots)
+    except (OSError, RuntimeError) as error:  # too long a name, or links in a circle
+        raise InvalidInput(f"{path[:100]!r} cannot be followed: {error}.", field="path") from error
     if not (found.is_file() or found.is_dir()):
         raise InvalidInput(f"{path!r} is neither a file nor a folder.", field="path")
     return found
@@ -81,6 +85,8 @@ def check_file(path: Path, limits: SourceLimits, *, kind: str) -> Path:
     """A source that has to be one file, of bearable size."""
     if not path.is_file():
         raise InvalidInput(f"{path.name!r} is no file; a source of kind {kind} is one file.", field="path")
+    if not os.access(path, os.R_OK):
+        raise Forbidden(f"The server may not read {path.name!r}: change the file's permissions.")
     size = path.stat().st_size
     if size > limits.max_file_bytes:
         raise InvalidInput(

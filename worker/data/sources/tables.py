@@ -65,9 +65,9 @@ def _typed(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
             f"Column {name!r} is empty in every row: leave it out with input_columns.", field="input_columns"
         )
     if pa.types.is_integer(kind):
-        return column.cast(pa.float64() if kind == pa.uint64() else pa.int64())
+        return column.cast(pa.float64(), safe=False) if kind == pa.uint64() else column.cast(pa.int64())
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return column.cast(pa.float64())
+        return column.cast(pa.float64(), safe=False)
     if pa.types.is_boolean(kind):
         return column.cast(pa.string()).cast(pa.large_string())
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +160,20 @@ def test_tables_keep_numbers_categories_and_missing_categories(root, register):
     assert done.payload.values(4)["work"] is None
 
 
+def test_tables_take_less_usual_types(root, register):
+    write(
+        root,
+        kind=pa.array(["a", "b", None, "a"] * 2).dictionary_encode(),
+        price=pa.array([Decimal("1.5")] * NUM),
+        huge=pa.array([2**64 - 1, 1] * 4, pa.uint64()),
+        half=pa.array(np.ones(NUM, np.float16)),
+        label=two_classes(),
+    )
+    done = register("parquet", "a.parquet")
+    assert done.payload.values(0) == {"kind": "a", "price": 1.5, "huge": 2.0**64, "half": 1.0}
+    assert done.payload.values(2)["kind"] is None
+
+
 def test_numbers_that_are_missing_or_not_finite_are_told(root, register):
     age = [1.0, 2.0, None, 4.0, float("nan"), float("inf"), 7.0, 1e300]
     write(root, age=age, label=two_classes())
@@ -247,6 +262,8 @@ def test_missing_and_unknown_labels_are_told(root, register):
     [
         ({"label": [[0, 1]] * NUM}, "several labels or boxes"),
         ({"label": [0.5] * NUM}, "measurements"),
+        ({"label": [1e300, 1.0] * 4}, "measurements"),
+        ({"label": pa.array([2**64 - 1, 1] * 4, pa.uint64())}, "measurements"),
         ({"objects": [[{"bbox": [0, 0, 1, 1]}]] * NUM}, "detection"),
     ],
 )

@@ -90,6 +90,14 @@ def test_unreadable_pictures_are_told_by_row_or_left_out(make, register):
     assert done.registration.keys == ["cat/0.png", "dog/0.png", "dog/1.png"]
 
 
+def test_a_file_name_that_is_not_utf8_is_told(make, register, png):
+    folder = make("cat/0.png", "dog/0.png")
+    with open(os.fsencode(folder) + b"/cat/caf\xe9.png", "wb") as file:
+        file.write(png(1))
+    with pytest.raises(InvalidInput, match=r"udce9\.png' is not UTF-8: rename"):
+        register("imagefolder", "set")
+
+
 def test_other_files_are_not_touched(make, register):
     folder = make("cat/0.png", "dog/0.png")
     (folder / "cat" / ".hidden.png").write_bytes(b"x")

@@ -65,6 +65,23 @@ def test_what_is_not_there_or_no_file_is_told(roots):
             resolve_source_path(path, roots=roots)
 
 
+def test_paths_that_cannot_be_followed_are_told(roots):
+    (roots[0] / "a").symlink_to(roots[0] / "b")
+    (roots[0] / "b").symlink_to(roots[0] / "a")
+    for path in ("a", "x" * 5000):
+        with pytest.raises(InvalidInput, match="cannot be followed"):
+            resolve_source_path(path, roots=roots)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_is_told(tmp_path):
+    file = tmp_path / "a.npz"
+    file.write_bytes(b"x")
+    file.chmod(0)
+    with pytest.raises(Forbidden, match="permissions"):
+        check_file(file, SourceLimits(), kind="npz")
+
+
 def test_uploads_are_found_by_their_id_alone(tmp_path):
     (tmp_path / "a1").mkdir()
     (tmp_path / "a1" / "data.npz").write_bytes(b"x")
