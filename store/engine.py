@@ -14,6 +14,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -38,6 +39,15 @@ class Database:
 
     engine: Engine
     embedded: EmbeddedServer | None = None
+
+    @property
+    def conninfo(self) -> str:
+        """The address in libpq's own words, password included, for what is no SQLAlchemy: procrastinate, pg_dump."""
+        url = self.engine.url
+        query = {
+            name: value if isinstance(value, str) else ",".join(value) for name, value in url.query.items()
+        }
+        return make_conninfo("", **url.translate_connect_args(username="user", database="dbname"), **query)
 
     def close(self) -> None:
         """Close the connections and stop being a user of the embedded server."""

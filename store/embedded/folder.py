@@ -79,6 +79,11 @@ class ServerFolder:
                 f"the path {self.socket} has {length} bytes, and a socket's path has room for "
                 f"{SOCKET_PATH_BYTES}. Choose a data folder with a shorter path (SONDAGE_DATA_DIR)."
             )
+        if "," in str(self.path):
+            # libpq takes the address for a list of hosts.
+            raise DataFolderError(
+                f"the path {self.path} has a comma, which an address of Postgres cannot. {ADVICE}"
+            )
 
     def _check_content(self) -> None:
         _check_version(self.path, self.path / "PG_VERSION")

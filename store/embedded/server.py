@@ -20,7 +20,10 @@ DATABASE = USER = "sondage"
 PORT = 5432  # names the socket; nothing listens on a network
 # Recovery after a crash reads the log of changes: minutes on a slow disk, and no reason to give up.
 START_SECONDS = 3600.0
+SILENT_SECONDS = 120.0
 STOP_SECONDS = 600.0
+# What pg_isready returns: taking connections; there, but starting, recovering or ending.
+READY, REJECTING = 0, 1
 
 # Kept whatever postgresql.conf says: one socket, in our folder, for its owner and root alone.
 FIXED_SETTINGS = {
@@ -89,19 +92,19 @@ class EmbeddedServer:
         programs = self._programs()
         programs.check_reachable()
         self.folder.create(programs.user)
-        was_user = self._hold is not None
-        try:
-            with locked(self.folder.lock("start"), seconds=START_SECONDS, awaited="another process's start"):
+        with locked(self.folder.lock("start"), seconds=START_SECONDS, awaited="another process's start"):
+            was_user = self._hold is not None
+            try:
                 self._ensure(programs)
-        except BaseException:
-            if not was_user:
-                self.release()
-            raise
+            except BaseException:
+                if not was_user:
+                    self.release()
+                raise
         return self.url
 
     def is_running(self) -> bool:
         """Whether the server answers and takes connections."""
-        return os.path.exists(self.folder.socket) and self._answers(self._programs())
+        return os.path.exists(self.folder.socket) and self._ask(self._programs()) == READY
 
     def stop(self) -> None:
         """End the server in order, for all its users, and release our own hold. Nothing happens when it is down."""
@@ -153,17 +156,17 @@ class EmbeddedServer:
 
     def _bring_up(self, programs: Programs) -> None:
         """Wait for a server that lives, start one when none does."""
-        deadline = time.monotonic() + START_SECONDS
-        while not self._answers(programs):
+        patience = _Patience()
+        while (answer := self._ask(programs)) != READY:
             lock = try_lock(self.folder.lock("server"))
             if lock is not None:
                 try:
                     log_offset = self._start(programs, lock)
                 finally:
                     os.close(lock)
-                return self._await_started(programs, log_offset, deadline)
+                return self._await_started(programs, log_offset)
             # Starting, recovering or ending: processes of it live, so leave it to them.
-            self._sleep_until(deadline)
+            patience.wait(answer)
 
     def _start(self, programs: Programs, lock: int) -> int:
         """Returns how long the log was before, in bytes."""
@@ -189,21 +192,18 @@ class EmbeddedServer:
             raise DataFolderError(f"initdb failed in {self.folder.path}: {ran.stderr.strip()}")
         self.folder.finish_initdb()
 
-    def _await_started(self, programs: Programs, log_offset: int, deadline: float) -> None:
-        while not self._answers(programs):
+    def _await_started(self, programs: Programs, log_offset: int) -> None:
+        patience = _Patience()
+        while (answer := self._ask(programs)) != READY:
             if is_free(self.folder.lock("server")):
                 said = self.folder.log_tail(log_offset)
                 raise DataFolderError(f"Postgres ended while starting in {self.folder.path}. It said: {said}")
-            self._sleep_until(deadline)
+            patience.wait(answer)
 
-    def _sleep_until(self, deadline: float) -> None:
-        if time.monotonic() > deadline:
-            raise Unavailable(f"Postgres did not answer within {START_SECONDS:.0f} s; see {self.folder.log}")
-        time.sleep(POLL_SECONDS)
-
-    def _answers(self, programs: Programs) -> bool:
+    def _ask(self, programs: Programs) -> int:
+        """One of `READY`, `REJECTING`, or another number: no answer."""
         address = ["-h", str(self.folder.path), "-p", str(PORT), "-U", USER, "-d", "postgres"]
-        return programs.run(["pg_isready", *address, "--timeout=5"]).returncode == 0
+        return programs.run(["pg_isready", *address, "--timeout=5"]).returncode
 
     def _ensure_database(self) -> None:
         try:
@@ -218,3 +218,20 @@ class EmbeddedServer:
         return psycopg.connect(
             host=str(self.folder.path), port=PORT, user=USER, dbname="postgres", autocommit=True
         )
+
+
+class _Patience:
+    """How long to wait for a server whose processes live: long while it says that it is starting."""
+
+    def __init__(self) -> None:
+        self.began_at = self.heard_at = time.monotonic()
+
+    def wait(self, answer: int) -> None:
+        now = time.monotonic()
+        if answer == REJECTING:
+            self.heard_at = now
+        if now - self.heard_at > SILENT_SECONDS or now - self.began_at > START_SECONDS:
+            raise Unavailable(
+                f"Postgres lives, but has not become ready within {now - self.began_at:.0f} s; see its log"
+            )
+        time.sleep(POLL_SECONDS)
