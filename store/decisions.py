@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import insert, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from store.paging import newest_first
@@ -64,7 +65,7 @@ def newest(session: Session, *, dataset_id: int, indices: Sequence[int]) -> dict
     """The decision that counts, for each of these examples that has one."""
     statement = (
         select(Decision)
-        .distinct(Decision.index)
+        .ext(distinct_on(Decision.index))
         .where(Decision.dataset_id == dataset_id, Decision.index.in_(indices))
         .order_by(Decision.index, Decision.id.desc())
     )

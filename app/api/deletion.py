@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import BackgroundTasks, Depends, Query
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from app.deps import Server, ServerDep, SessionDep
-from sondage.errors import SondageError
 from sondage.wire import Deleted, Dependant
 from store import datasets, deletion
+from store.payloads import remove_payload
 from store.tables import Dataset, Project
 
 logger = logging.getLogger("app")
@@ -65,21 +65,12 @@ class Deletion:
 def _give_space_back(server: Server, folders: Sequence[Path]) -> None:
     """After the answer: a failure here loses nothing but space, so it is logged."""
     server.payloads.forget(folders)
-    for folder in folders:
-        _remove(folder)
     try:
+        for folder in folders:
+            remove_payload(folder)
         deletion.reclaim(server.database.engine)
-    except SondageError as fault:
-        logger.warning("the space of deleted rows was not reclaimed: %s", fault)
-
-
-def _remove(folder: Path) -> None:
-    try:
-        shutil.rmtree(folder)
-    except FileNotFoundError:
-        pass
-    except OSError as fault:
-        logger.warning("could not remove %s: %s", folder, fault)
+    except (OSError, DBAPIError) as fault:
+        logger.warning("the space of what was deleted was not given back: %s", fault)
 
 
 def get_deletion(

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 
 from app.api.problems import problems
-from app.deps import RecordProject, ServerDep
+from app.deps import RecordProject, ServerDep, SessionDep
 from sondage.errors import InvalidInput
 from sondage.wire import Upload
 
@@ -34,10 +34,12 @@ UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 async def upload(
     project: RecordProject,
     server: ServerDep,
+    session: SessionDep,
     request: Request,
     filename: Annotated[str, Query(min_length=1, max_length=255, description="Of the file as it was.")],
 ) -> Upload:
     """Send one file as the body. Name it as a dataset's source with `upload:<id>`."""
+    await run_in_threadpool(session.commit)  # or a slow client holds a transaction open for hours
     folder = server.settings.data_dir / "uploads"
     number = secrets.token_hex(16)
     name = safe_name(filename)
