@@ -221,7 +221,7 @@ def test_a_wrong_field_is_named(client: Client, server: Server) -> None:
     faults = [{"code": "t", "message": "must be positive", "field": "recipe.lr"}]
     server.on("GET", f"{PROJECT}/datasets/1", httpx.Response(200, json=dataset()))
     server.on("POST", f"{PROJECT}/runs", problem(422, "invalid_input", errors=faults))
-    with pytest.raises(errors.InvalidInput, match="recipe.lr: must be positive") as caught:
+    with pytest.raises(errors.InvalidInput, match=r"recipe\.lr: must be positive") as caught:
         client.runs.start(1)
     assert caught.value.field == "recipe.lr"
 
