@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy.orm import Session
 
-from sondage.curves import Curves
+from sondage.curves import NOT_SEEN, Curves
 from sondage.probes.plan import Probes
 from sondage.probes.suite import SuiteDefinition
 from sondage.scores.registry import available, score_runs
@@ -42,7 +42,7 @@ def tag(work: Work) -> None:
         protocol=protocol,
         on_progress=_progress(work),
     )
-    found = _scores([run.curves for run in inputs], dataset.num_examples)
+    found = _scores(inputs, dataset.num_examples)
     del inputs
     with work.transaction() as session:
         jobs.hold(session, job_id=work.job_id, attempt=work.attempt)
@@ -112,12 +112,21 @@ def _progress(work: Work) -> Any:
     return tell
 
 
-def _scores(recorded: Sequence[Curves], num_examples: int) -> list[tuple[str, str, np.ndarray[Any, Any]]]:
-    """The plain scores that the channels allow: (method, bad end, values [N])."""
-    of_examples = [run.take(slice(num_examples)) for run in recorded]
-    return [
-        (score.name, score.bad_end, score_runs(score.name, of_examples)) for score in available(of_examples)
-    ]
+def _scores(of_runs: Sequence[RunCurves], num_examples: int) -> list[tuple[str, str, np.ndarray[Any, Any]]]:
+    """The plain scores that the channels allow: (method, bad end, values [N]), of trained examples alone.
+
+    A displaced example may have been scored out of sample; such losses are no part of a mean of trained ones.
+    """
+    trained = [_without(run, num_examples) for run in of_runs]
+    return [(score.name, score.bad_end, score_runs(score.name, trained)) for score in available(trained)]
+
+
+def _without(run: RunCurves, num_examples: int) -> Curves:
+    """The curves of the examples, blank where one was displaced. The run's own arrays: they are not used again."""
+    examples_only = run.curves.take(slice(num_examples))
+    for values in examples_only.channels.values():
+        values[run.displaced] = np.nan if values.dtype.kind == "f" else NOT_SEEN
+    return examples_only
 
 
 def _tag_rows(result: TaggingResult, columns: examples.ExampleColumns) -> Iterator[tuple[Any, ...]]:
