@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -69,10 +68,6 @@ def run(arguments: Sequence[str]) -> int:
         app(list(arguments), prog_name="sondage")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
-    except BrokenPipeError:
-        # The reader, such as `head`, has seen enough. Nothing is left to be flushed at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except (errors.SondageError, ImportError) as fault:
         _say(fault, as_json="--json" in arguments)
         return exit_code(fault)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import typer
 from pydantic import BaseModel
 from rich import box
 from rich.console import Console
@@ -29,7 +31,7 @@ def note(text: str) -> None:
 
 
 def print_json(value: BaseModel | Sequence[BaseModel] | Mapping[str, Any]) -> None:
-    sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False, indent=2) + "\n")
+    write_out(json.dumps(_plain(value), ensure_ascii=False, indent=2) + "\n")
 
 
 def _plain(value: Any) -> Any:
@@ -62,7 +64,20 @@ def print_fields(fields: Mapping[str, object]) -> None:
 
 
 def print_line(text: str = "") -> None:
-    sys.stdout.write(printable(text) + "\n")
+    write_out(printable(text) + "\n")
+
+
+def write_out(data: str | bytes) -> None:
+    """To standard output, at once. A reader that has seen enough, such as `head`, ends the command in peace."""
+    try:
+        if isinstance(data, str):
+            sys.stdout.write(data)
+        else:
+            sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left for the last flush
+        raise typer.Exit from None
 
 
 def _print(table: Table) -> None:
@@ -71,8 +86,8 @@ def _print(table: Table) -> None:
     console = Console(file=sys.stdout, width=width, highlight=False)
     with console.capture() as drawn:
         console.print(table)
-    for line in drawn.get().strip("\n").splitlines():
-        sys.stdout.write(line.rstrip() + "\n")
+    lines = [line.rstrip() for line in drawn.get().splitlines()]
+    write_out("\n".join(lines).strip("\n") + "\n")
 
 
 def _cell(value: object, digits: str) -> str:

@@ -27,7 +27,7 @@ def print_report(report: Report) -> None:
     _print_categories(names, overall, found.get("runs", []))
     _print_confusion(names, overall)
     for warning in found.get("warnings", []):
-        print_line(f"warning: {warning}")
+        print_line(f"\nwarning: {warning}")
 
 
 def _print_categories(names: list[str], overall: Mapping[str, Any], runs: list[Mapping[str, Any]]) -> None:
@@ -41,6 +41,7 @@ def _print_categories(names: list[str], overall: Mapping[str, Any], runs: list[M
         for name in names
     ]
     learned = [f"first learned, {run.get('run')}" for run in runs]
+    print_line()
     print_table(("category", "precision", "recall", *learned), rows)
 
 
@@ -57,4 +58,5 @@ def _print_confusion(names: list[str], overall: Mapping[str, Any]) -> None:
     counts = (overall.get("confusion") or {}).get("counts")
     if counts:
         rows = [(name, *row) for name, row in zip(names, counts, strict=True)]
+        print_line()
         print_table(("is ↓  tagged →", *names), rows)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from sondage.cli.common import AsJson, connected, reference
-from sondage.cli.output import note, print_json, print_table
+from sondage.cli.output import note, print_json, print_table, write_out
 from sondage.cli.tagging import Newest
 from sondage.client import Tags
 from sondage.errors import InvalidInput
@@ -99,8 +99,7 @@ def _export(found: Tags, chosen: Format, output: Path | None) -> None:
         note(f"Wrote {output}.")
         return
     for piece in found.pieces(chosen.value):
-        sys.stdout.buffer.write(piece)
-    sys.stdout.buffer.flush()
+        write_out(piece)
 
 
 def _print(found: Iterable[Tag]) -> None:
