@@ -17,8 +17,11 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
 
+from sondage.client import Client
+from sondage.wire import Dataset, Noise, Tagging
 from tests.browser.fake_api import create_app
 from tests.browser.fake_world import State
+from tests.browser.server import serving
 
 DIST = Path(__file__).parents[2] / "app" / "dashboard" / "dist"
 FLAGS = [
@@ -138,3 +141,22 @@ def fake(fake_server: Fake) -> Fake:
     fake_server.state.add_run(1, "finished", epochs_done=12)
     fake_server.state.add_run(2, "finished", epochs_done=12)
     return fake_server
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A real server with a worker: digits with 8 % wrong labels, two short runs, one tagging."""
+
+    url: str
+    client: Client
+    dataset: Dataset
+    tagging: Tagging
+
+
+@pytest.fixture(scope="session")
+def served_demo(dashboard_dist: Path, short_folder: Path) -> Iterator[Demo]:
+    with serving(short_folder / "demo") as url, Client(url) as client:
+        dataset = client.datasets.add("digits", noise=Noise(share=0.08))
+        started = client.runs.start(dataset.id, name="demo", recipe={"num_epochs": 5}).wait()
+        assert started.tagging is not None
+        yield Demo(url, client, dataset, started.tagging)

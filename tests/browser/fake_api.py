@@ -114,9 +114,20 @@ def thumbnail(index: int, run_id: int = 0) -> Response:
     return Response(file.getvalue(), media_type="image/png")
 
 
+def offset(cursor: str | None) -> int:
+    """As strict as the real server: what it did not give out is refused."""
+    if cursor is None:
+        return 0
+    if not cursor.startswith("at-"):
+        raise HTTPException(400, f"{cursor!r} is no cursor of this list.")
+    return int(cursor.removeprefix("at-"))
+
+
 @router.get(P + "/runs")
-def runs(world: World) -> wire.Page[wire.Run]:
-    return wire.Page(items=list(world.runs.values()))
+def runs(world: World, limit: int = 100, cursor: str | None = None) -> wire.Page[wire.Run]:
+    start, found = offset(cursor), list(world.runs.values())
+    more = f"at-{start + limit}" if start + limit < len(found) else None
+    return wire.Page(items=found[start : start + limit], next_cursor=more)
 
 
 @router.get(P + "/runs/{run_id}")
@@ -166,12 +177,12 @@ def tags(
     min_suspicion: float | None = None,
     order_by: str = "suspicion",
     limit: int = 100,
-    cursor: str = "at-0",
+    cursor: str | None = None,
 ) -> wire.Page[wire.Tag]:
     found = chosen(tag, label, min_suspicion)
     if order_by in SCORES:
         found.sort(key=lambda index: score(order_by, index), reverse=SCORES[order_by] == "high")
-    start = int(cursor.removeprefix("at-"))
+    start = offset(cursor)
     more = f"at-{start + limit}" if start + limit < len(found) else None
     items = [make_tag(number, index) for index in found[start : start + limit]]
     return wire.Page(items=items, next_cursor=more)

@@ -48,7 +48,9 @@ def report(fake: Fake) -> dict[str, object]:
 @pytest.mark.usefixtures("report")
 def test_the_report_in_all(page: Page, fake: Fake) -> None:
     page.goto(fake.url + PATH)
-    expect(page.get_by_role("list", name="Warnings").get_by_text("The smallest category has 10")).to_be_visible()
+    expect(
+        page.get_by_role("list", name="Warnings").get_by_text("The smallest category has 10")
+    ).to_be_visible()
     facts = page.locator("dl.facts")
     for text in ("Accuracy85.0 %", "Held-out probes40", "k7", "training pass, no augmentation"):
         expect(facts).to_contain_text(text)

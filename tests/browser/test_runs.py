@@ -61,3 +61,15 @@ def test_an_empty_project_tells_how_to_begin(page: Page, fake: Fake) -> None:
     page.goto(f"{fake.url}/projects/default")
     expect(page.get_by_text("sondage dataset add digits")).to_be_visible()
     expect(page.get_by_text("sondage run start digits")).to_be_visible()
+
+
+def test_more_runs_than_one_page_holds(page: Page, fake: Fake) -> None:
+    for number in range(3, 73):
+        fake.state.add_run(number, "finished", epochs_done=12)
+    page.goto(f"{fake.url}/projects/default")
+    runs = page.get_by_role("region", name="Runs")
+    rows = runs.get_by_role("row", name="run-")
+    expect(rows).to_have_count(50)
+    runs.get_by_role("button", name="Show more").click()
+    expect(rows).to_have_count(72)
+    expect(runs.get_by_role("button", name="Show more")).to_have_count(0)

@@ -29,7 +29,8 @@ function pollWhileOpen(pages: { items: { state: Run["state"] | Job["state"] }[] 
 
 const paged = {
   pageParamName: "cursor",
-  initialPageParam: undefined,
+  // Null is left out of the address; undefined the library would send as 0.
+  initialPageParam: null,
   getNextPageParam: (page: { next_cursor?: string | null }) => page.next_cursor ?? undefined,
 };
 

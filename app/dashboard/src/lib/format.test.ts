@@ -44,7 +44,7 @@ test("shares, plurals and any JSON value", () => {
   expect(plural(1200, "run")).toBe("1,200 runs");
   expect([inline(30), inline(0.5), inline(true), inline("a"), inline([1]), inline(null)]).toEqual([
     "30",
-    "0.500",
+    "0.5",
     "yes",
     "a",
     "[1]",

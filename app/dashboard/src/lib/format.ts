@@ -50,7 +50,7 @@ export const capital = (text: string): string => text.charAt(0).toUpperCase() + 
 /** Any JSON value in one line, for parameters whose names the dashboard does not know. */
 export function inline(value: unknown): string {
   if (value === null || value === undefined) return "–";
-  if (typeof value === "number") return Number.isInteger(value) ? String(value) : decimal(value);
+  if (typeof value === "number") return String(Number(value.toPrecision(4)));
   if (typeof value === "string") return value;
   return typeof value === "boolean" ? (value ? "yes" : "no") : JSON.stringify(value);
 }

@@ -42,6 +42,8 @@ function Example({ tagging, tag, index, stale }: Props) {
   const place = usePlaceInList(tagging, state, index);
   const choice = useCurveChoice(tagging, index);
 
+  /** Where the user's data has no ids of its own, the key is the number once more. */
+  const named = tag.key !== String(tag.index);
   const list = `/projects/${project}/taggings/${tagging.id}`;
   const back = `${list}?${listParams({ ...state, at: index })}`;
   const linkTo = (to: Step) => {
@@ -72,8 +74,8 @@ function Example({ tagging, tag, index, stale }: Props) {
             <Link to={back}>{dataset ? titleOf(dataset) : `Dataset ${tagging.dataset_id}`}</Link>
           </>
         }
-        title={tag.key}
-        facts={`Example ${count(tag.index)} · place ${count(tag.position + 1)} by suspicion · tagging ${tagging.id}`}
+        title={named ? tag.key : `Example ${count(tag.index)}`}
+        facts={`${named ? `Example ${count(tag.index)} · place` : "Place"} ${count(tag.position + 1)} by suspicion · tagging ${tagging.id}`}
       >
         {place.number === undefined ? null : (
           <span className="muted">

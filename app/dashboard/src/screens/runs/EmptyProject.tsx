@@ -5,7 +5,7 @@ import type { ReactNode } from "react";
 const STEPS = [
   { title: "Add a data set", command: "sondage dataset add digits", says: "A real one that ships with scikit-learn; or a .npz, .parquet or .csv file, or a folder of images." },
   { title: "Train with planted probes", command: "sondage run start digits", says: "Two short trainings record how the loss of every example falls." },
-  { title: "Look at the worst labels", command: "sondage tags 1", says: "In the terminal, or here: the list appears when the runs have finished." },
+  { title: "Look at the worst labels", command: "sondage tags", says: "In the terminal, or here: the list appears when the runs have finished." },
 ];
 
 export function EmptyProject({ project }: { project: string }) {

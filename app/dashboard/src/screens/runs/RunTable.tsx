@@ -63,8 +63,8 @@ function RunRow({ run, job, tagging, dataset }: RowProps) {
     <Fragment>
       <tr className={failed ? "with-error" : undefined}>
         <th scope="row" className="run-name">
-          {run.name} <span className="muted">seed {run.seed}</span>
-          <span className="recipe">{recipeInWords(run.recipe)}</span>
+          {run.name}
+          <span className="recipe">{recipeInWords(run)}</span>
         </th>
         <td>{dataset ?? `dataset ${run.dataset_id}`}</td>
         <td>
@@ -81,8 +81,8 @@ function RunRow({ run, job, tagging, dataset }: RowProps) {
   );
 }
 
-function recipeInWords(recipe: Run["recipe"]): string {
-  const parts = [recipe.model, recipe.optimiser, recipe.lr === undefined ? undefined : `lr ${inline(recipe.lr)}`];
+function recipeInWords({ seed, recipe }: Run): string {
+  const parts = [`seed ${seed}`, recipe.model, recipe.optimiser, recipe.lr === undefined ? undefined : `lr ${inline(recipe.lr)}`];
   return parts.filter((part) => part !== undefined).map(inline).join(" · ");
 }
 

@@ -31,7 +31,7 @@ export function TaggingList({ taggings, runs, jobs, datasetNames }: Props) {
               <span className="muted push">{ago(tagging.created_at)}</span>
             </div>
             <p className="muted">
-              #{tagging.id} · {tagging.tagger} · {runsInWords(tagging, runs)}
+              #{tagging.id} · {runsInWords(tagging, runs)}
             </p>
             {error ? <p className="job-error">{error}</p> : null}
             {tagging.state === "finished" ? (
@@ -51,9 +51,12 @@ export function TaggingList({ taggings, runs, jobs, datasetNames }: Props) {
   );
 }
 
+/** Runs that were started together have one name, and their seeds at its end. */
+const withoutSeed = ({ name, seed }: Run): string => (name.endsWith(`-s${seed}`) ? name.slice(0, -`-s${seed}`.length) : name);
+
 function runsInWords({ run_ids }: Tagging, runs: Run[]): string {
   const known = runs.filter(({ id }) => run_ids.includes(id));
-  const names = [...new Set(known.map(({ name }) => name))].join(", ");
+  const names = [...new Set(known.map(withoutSeed))].join(", ");
   const seeds = known.map(({ seed }) => seed).sort((a, b) => a - b);
   return known.length ? `${names}, ${seeds.length > 1 ? "seeds" : "seed"} ${seeds.join(", ")}` : `runs ${run_ids.join(", ")}`;
 }
