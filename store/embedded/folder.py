@@ -113,9 +113,9 @@ class ServerFolder:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.mkdir(mode=0o700, exist_ok=True)
-            _own(self.path, user, 0o700)
+            _own(self.path, user, 0o700, os.O_RDONLY | os.O_DIRECTORY)
             for name in LOCK_FILES:
-                _touch(self.lock(name), user)
+                _own(self.lock(name), user, 0o600, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
         except OSError as fault:
             raise DataFolderError(f"{self.path} cannot be set up: {fault}. {ADVICE}") from fault
 
@@ -145,7 +145,9 @@ class ServerFolder:
         """The last of what the server has said since `offset` bytes."""
         if not self.log.exists():
             return "it left no log"
-        return self.log.read_bytes()[offset:][-limit:].decode(errors="replace").strip()
+        with open(os.open(self.log, os.O_RDONLY | os.O_NOFOLLOW), "rb") as log:
+            log.seek(offset)
+            return log.read()[-limit:].decode(errors="replace").strip()
 
 
 def _check_version(folder: Path, version_file: Path) -> None:
@@ -160,16 +162,17 @@ def _check_version(folder: Path, version_file: Path) -> None:
         )
 
 
-def _touch(path: Path, user: User) -> None:
-    if not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-    _own(path, user, 0o600)
+def _own(path: Path, user: User, mode: int, flags: int) -> None:
+    """Only what differs is changed: a plain user may change nothing of what is as it should be.
 
-
-def _own(path: Path, user: User, mode: int) -> None:
-    """Only what differs is changed: a plain user may change nothing of what is as it should be."""
-    found = path.lstat()
-    if (found.st_uid, found.st_gid) != (user.uid, user.gid) and os.geteuid() == 0:
-        os.chown(path, user.uid, user.gid, follow_symlinks=False)
-    if found.st_mode & 0o777 != mode:
-        path.chmod(mode)
+    By descriptor: the server's user must not point root elsewhere by a link.
+    """
+    descriptor = os.open(path, flags | os.O_CLOEXEC, mode)
+    try:
+        found = os.fstat(descriptor)
+        if os.geteuid() == 0 and (found.st_uid, found.st_gid) != (user.uid, user.gid):
+            os.fchown(descriptor, user.uid, user.gid)
+        if found.st_mode & 0o777 != mode:
+            os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)

@@ -92,18 +92,24 @@ class Programs:
     user: User
 
     def run(
-        self, command: Sequence[str], *, keep_open: Sequence[int] = ()
+        self, command: Sequence[str], *, keep_open: Sequence[int] = (), reaches: Sequence[Path] = ()
     ) -> subprocess.CompletedProcess[str]:
         """Run one of the binaries, or a program by its path, as the server's user to its end.
 
-        `keep_open` are locked files that its children inherit. It has a session of its own, so that a Ctrl-C at the
-        user's terminal does not reach the server.
+        It has a session of its own, so that a Ctrl-C at the user's terminal does not reach the server.
+
+        Parameters
+        ----------
+        keep_open
+            Locked files that its children inherit.
+        reaches
+            What it must be able to read or run, besides itself and the folder.
         """
-        prefix = self._keep_capability()
-        program = str(self.binaries / command[0])
+        program = self.binaries / command[0]
+        prefix = self._keep_capability((program, self.folder, *reaches))
         change_user = os.geteuid() == 0 and not prefix
         return subprocess.run(  # noqa: S603 (our own binaries and no shell)
-            [*prefix, program, *command[1:]],
+            [*prefix, str(program), *command[1:]],
             cwd=self.folder,
             env=_clean_environment(),
             stdin=subprocess.DEVNULL,
@@ -117,40 +123,33 @@ class Programs:
             extra_groups=[] if change_user else None,
         )
 
-    def check_reachable(self) -> None:
-        """Raise `DataFolderError` when the server's user can reach its files by no means."""
-        self._keep_capability()
+    def check_reachable(self, paths: Sequence[Path]) -> None:
+        """Raise `DataFolderError` when the server's user can reach one of the paths by no means."""
+        self._keep_capability((self.binaries / "postgres", self.folder, *paths))
 
-    def _keep_capability(self) -> list[str]:
+    def _keep_capability(self, paths: Sequence[Path]) -> list[str]:
         """The words that change the user and keep one capability; none when it is not needed."""
-        if os.geteuid() != 0:
-            return []
-        closed, capability = self._closed()
+        closed = None if os.geteuid() != 0 else self._closed(paths)
         if closed is None:
             return []
-        setpriv = shutil.which("setpriv")
-        held = _held_capabilities()
-        chosen = next((name for bit, name in capability if held >> bit & 1), None)
-        if setpriv is None or chosen is None:
+        setpriv, held = shutil.which("setpriv"), _held_capabilities()
+        # Either opens a folder, the first with less power; a program that only root may run takes the second.
+        least = [(DAC_READ_SEARCH, "dac_read_search")] if closed.is_dir() else []
+        able = [name for bit, name in (*least, (DAC_OVERRIDE, "dac_override")) if held >> bit & 1]
+        if setpriv is None or not able:
             raise DataFolderError(
                 f"Postgres does not run as root, and uid {self.user.uid} cannot pass {closed}. Choose a data folder "
                 "and a virtual environment outside of it, start Sondage as another user, install `setpriv` "
                 "(util-linux), or name a database in SONDAGE_DATABASE_URL."
             )
         user = [f"--reuid={self.user.uid}", f"--regid={self.user.gid}", "--clear-groups"]
-        return [setpriv, *user, f"--inh-caps=+{chosen}", f"--ambient-caps=+{chosen}"]
+        return [setpriv, *user, f"--inh-caps=+{able[0]}", f"--ambient-caps=+{able[0]}"]
 
-    def _closed(self) -> tuple[Path | None, list[tuple[int, str]]]:
-        """What bars the user's way, and the capabilities that open it, the least first."""
-        override = (DAC_OVERRIDE, "dac_override")
-        for program in (self.binaries / "postgres", interpreter()):
-            if not self.user.may_execute(program):
-                return program, [override]
-        for path in (self.binaries / "postgres", interpreter(), Path(__file__), self.folder):
-            closed = self.user.closed_folder(path)
-            if closed is not None:
-                return closed, [(DAC_READ_SEARCH, "dac_read_search"), override]
-        return None, []
+    def _closed(self, paths: Sequence[Path]) -> Path | None:
+        """The program or the folder that bars the user's way to one of the paths."""
+        programs = (path for path in paths if path.is_file() and path.stat().st_mode & 0o111)
+        barred = next((path for path in programs if not self.user.may_execute(path)), None)
+        return barred or next(filter(None, map(self.user.closed_folder, paths)), None)
 
 
 def interpreter() -> Path:

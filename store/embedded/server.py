@@ -25,6 +25,9 @@ STOP_SECONDS = 600.0
 # What pg_isready returns: taking connections; there, but starting, recovering or ending.
 READY, REJECTING = 0, 1
 
+# What runs the watchdog, and the watchdog.
+WATCHDOG = (interpreter(), Path(os.path.realpath(watchdog.__file__)))
+
 # Kept whatever postgresql.conf says: one socket, in our folder, for its owner and root alone.
 FIXED_SETTINGS = {
     "listen_addresses": "''",
@@ -90,7 +93,7 @@ class EmbeddedServer:
         """
         self.folder.check()
         programs = self._programs()
-        programs.check_reachable()
+        programs.check_reachable(WATCHDOG)
         self.folder.create(programs.user)
         with locked(self.folder.lock("start"), seconds=START_SECONDS, awaited="another process's start"):
             was_user = self._hold is not None
@@ -110,11 +113,16 @@ class EmbeddedServer:
         """End the server in order, for all its users, and release our own hold. Nothing happens when it is down."""
         if self.folder.lock("start").exists():
             with locked(self.folder.lock("start"), seconds=START_SECONDS, awaited="Postgres to start"):
-                if not watchdog.stop(self.folder.path, seconds=STOP_SECONDS):
-                    raise Unavailable(
-                        f"Postgres still runs after {STOP_SECONDS:.0f} s; see {self.folder.log}"
-                    )
+                self._stop(self._programs())
         self.release()
+
+    def _stop(self, programs: Programs) -> None:
+        def interrupt(_: Path) -> None:
+            # As the server's user: its pid file is no reason for root to signal anyone.
+            programs.run(["pg_ctl", "stop", "--no-wait", "--mode=fast", "-D", "cluster"])
+
+        if not watchdog.stop(self.folder.path, interrupt=interrupt, seconds=STOP_SECONDS):
+            raise Unavailable(f"Postgres still runs after {STOP_SECONDS:.0f} s; see {self.folder.log}")
 
     def release(self) -> None:
         """Be no user of the server any more."""
@@ -149,8 +157,9 @@ class EmbeddedServer:
         try:
             # The shell ends at once, so the watchdog is nobody's child and leaves no zombie behind.
             background = ["/bin/sh", "-c", '"$@" </dev/null >>log 2>&1 &', "sh"]
-            python = [str(interpreter()), "-I", "-S", os.path.realpath(watchdog.__file__)]
-            programs.run([*background, *python, str(self.folder.path), str(lock)], keep_open=[lock])
+            python, script = map(str, WATCHDOG)
+            command = [*background, python, "-I", "-S", script, str(self.folder.path), str(lock)]
+            programs.run(command, keep_open=[lock], reaches=WATCHDOG)
         finally:
             os.close(lock)
 

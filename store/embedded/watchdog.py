@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 POLL_SECONDS = 0.05
@@ -32,8 +33,18 @@ def main(folder: Path, own_lock: int) -> None:
     os.close(users)
 
 
-def stop(folder: Path, *, seconds: float | None = None) -> bool:
-    """End the server of `folder` in order (fast shutdown) and wait until nothing of it is left.
+def _interrupt(folder: Path) -> None:
+    """Ask for a fast shutdown. Only while the server listens, when the number in its pid file is its own."""
+    try:
+        os.kill(int((folder / "cluster" / "postmaster.pid").read_text().split()[0]), signal.SIGINT)
+    except (FileNotFoundError, ProcessLookupError, IndexError, ValueError):
+        return  # it is just going
+
+
+def stop(
+    folder: Path, *, interrupt: Callable[[Path], None] = _interrupt, seconds: float | None = None
+) -> bool:
+    """End the server of `folder` in order and wait until nothing of it is left.
 
     Returns
     -------
@@ -45,7 +56,7 @@ def stop(folder: Path, *, seconds: float | None = None) -> bool:
         if deadline is not None and time.monotonic() > deadline:
             return False
         if _listens(folder):
-            _interrupt(folder / "cluster" / "postmaster.pid")
+            interrupt(folder)
         time.sleep(POLL_SECONDS)
     return True
 
@@ -66,20 +77,12 @@ def _is_gone(folder: Path) -> bool:
 
 
 def _listens(folder: Path) -> bool:
-    """Only a living server answers here, and then the number in its pid file is its own and no stranger's."""
     with socket.socket(socket.AF_UNIX) as client:
         try:
             client.connect(os.fspath(folder / ".s.PGSQL.5432"))
         except OSError:
             return False
     return True
-
-
-def _interrupt(pid_file: Path) -> None:
-    try:
-        os.kill(int(pid_file.read_text().split()[0]), signal.SIGINT)
-    except (FileNotFoundError, ProcessLookupError, IndexError, ValueError):
-        return  # it is just going
 
 
 def _keep_log_short(log: Path) -> None:

@@ -375,6 +375,11 @@ def modes(path: Path) -> dict[Path, tuple[int, int]]:
     return {parent: (parent.stat().st_mode, parent.stat().st_uid) for parent in (path, *path.parents)}
 
 
+def closed_to_nobody(path: Path) -> Path | None:
+    nobody = pwd.getpwnam("nobody")
+    return User(nobody.pw_uid, nobody.pw_gid).closed_folder(path)
+
+
 @as_root
 def test_root_runs_it_as_someone_else_and_opens_no_folder(place: Path) -> None:
     closed = place / "closed"
@@ -391,6 +396,24 @@ def test_root_runs_it_as_someone_else_and_opens_no_folder(place: Path) -> None:
         assert Path("/etc/passwd").read_bytes() == users
     finally:
         server.stop()
+
+
+@as_root
+@pytest.mark.skipif(sys.platform != "linux", reason="capabilities are Linux's")
+def test_a_capability_is_kept_only_where_a_folder_is_closed(server: EmbeddedServer, place: Path) -> None:
+    if closed_to_nobody(find_binaries() / "postgres"):
+        pytest.skip("the binaries lie in a closed folder")
+    server.ensure()
+    assert "CapEff:\t0000000000000000" in status_of(server)
+    server.stop()
+    place.chmod(0o700)
+    server.ensure()
+
+    assert "CapEff:\t0000000000000004" in status_of(server)  # read and pass folders, and nothing else
+
+
+def status_of(server: EmbeddedServer) -> str:
+    return Path(f"/proc/{postmaster(server)}/status").read_text()
 
 
 @as_root
@@ -413,11 +436,9 @@ def test_root_without_means_names_the_closed_folder(place: Path, monkeypatch: py
     closed = place / "closed"
     closed.mkdir(mode=0o700)
     monkeypatch.setenv("PATH", "/nowhere")  # no setpriv
-    monkeypatch.setattr(
-        programs, "interpreter", lambda: Path("/bin/sh")
-    )  # its own folders may be closed, too
+    named = closed_to_nobody(find_binaries() / "postgres") or closed
 
-    with pytest.raises(DataFolderError, match=f"cannot pass {closed}"):
+    with pytest.raises(DataFolderError, match=f"cannot pass {named}"):
         EmbeddedServer(closed / "postgres").ensure()
 
     assert list(closed.iterdir()) == []
@@ -430,7 +451,9 @@ def run_as_nobody(place: Path, script: str, *arguments: Path) -> subprocess.Comp
     as_nobody = Programs(find_binaries(), place, User(nobody.pw_uid, nobody.pw_gid))
     packages = [str(ROOT), *(entry for entry in sys.path if entry.endswith("site-packages"))]
     start = f"import sys; sys.path[:0] = {packages!r}; exec(open('script.py').read())"
-    return as_nobody.run([str(interpreter()), "-c", start, *map(str, arguments)])
+    return as_nobody.run(
+        [str(interpreter()), "-c", start, *map(str, arguments)], reaches=[ROOT, *map(Path, packages)]
+    )
 
 
 @as_root
