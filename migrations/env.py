@@ -39,7 +39,6 @@ def run_online() -> None:
         run(connection)
         return
     from store.engine import open_database
-
     from store.settings import StoreSettings
 
     settings = StoreSettings()
