@@ -38,7 +38,7 @@ test: $(READY) $(BUILT) ## Run every test, the dashboard's and the browser's too
 	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(PY) -m pytest $(ARGS)
 
 check: ## Lint, types and import contracts, in Python and in the dashboard
-	@$(MAKE) --no-print-directory $(READY) $(MODULES)
+	@$(MAKE) --silent --no-print-directory $(READY) $(MODULES)
 	@$(MAKE) --no-print-directory -j2 check-python check-dashboard
 
 check-python: $(READY)

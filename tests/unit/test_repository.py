@@ -110,6 +110,21 @@ def test_every_command_of_a_container_exists() -> None:
         assert runnable(module), module
 
 
+def test_the_servers_own_parser_knows_its_commands() -> None:
+    from app.__main__ import _parser
+
+    commands = [
+        SERVICES["api"]["command"],
+        *(json.loads(found) for found in re.findall(r"CMD (\[.+\])", DOCKERFILE)),
+    ]
+    guide = (ROOT / "docs" / "guides" / "docker.md").read_text()
+    commands += [["python", *shlex.split(words)] for words in re.findall(r"python (-m app .+)", guide)]
+    asked = [words[3:] for words in commands if words[1:3] == ["-m", "app"]]
+    assert {words[0] for words in asked} == {"serve", "keys"}
+    for words in asked:
+        _parser().parse_args(words)
+
+
 # ---- the images
 
 
