@@ -36,6 +36,8 @@ SHARD_ROWS = 65_536
 
 JOB_STATES = ("queued", "running", "succeeded", "failed", "aborted")
 OPEN_JOB_STATES = ("queued", "running")
+DTYPES = ("float32", "float16", "int8", "int16", "int32")
+MODALITIES = ("image", "text", "table", "vector", "none")
 RUN_STATES = ("queued", "running", "finished", "failed", "aborted")
 SCOPES = ("read", "record", "review", "admin")
 
@@ -113,7 +115,7 @@ class Dataset(Base):
     __table_args__ = (
         UniqueConstraint("project_id", "name", "version"),
         UniqueConstraint("project_id", "name", "fingerprint"),
-        CheckConstraint(_one_of("modality", ("image", "text", "table", "vector")), name="modality_is_known"),
+        CheckConstraint(_one_of("modality", MODALITIES), name="modality_is_known"),
         CheckConstraint("num_examples > 0 AND version > 0", name="counts_are_positive"),
     )
 
@@ -130,7 +132,7 @@ class Dataset(Base):
     source: Mapped[dict[str, Any]] = mapped_column(JSONB)
     """Where it came from, and what was skipped on the way."""
     payload: Mapped[str] = mapped_column(Text)
-    """Folder of the inputs, relative to the data folder."""
+    """Folder of the inputs, relative to the data folder; empty where modality is `none`."""
     created_at: Mapped[datetime] = _created_at()
 
 
@@ -270,11 +272,7 @@ class CurveBlock(Base):
     one `substring` away. Written again, it is replaced."""
 
     __tablename__ = "curve_blocks"
-    __table_args__ = (
-        CheckConstraint(
-            _one_of("dtype", ("float32", "float16", "int8", "int16", "int32")), name="dtype_is_known"
-        ),
-    )
+    __table_args__ = (CheckConstraint(_one_of("dtype", DTYPES), name="dtype_is_known"),)
 
     run_id: Mapped[int] = mapped_column(
         BigInteger, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True
@@ -282,6 +280,63 @@ class CurveBlock(Base):
     channel: Mapped[str] = mapped_column(Text, primary_key=True)
     epoch: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     shard: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    dtype: Mapped[str] = mapped_column(Text)
+    num_rows: Mapped[int] = mapped_column(Integer)
+    data: Mapped[bytes] = mapped_column(LargeBinary)  # STORAGE EXTERNAL, set in the migration
+
+
+class Recording(Base):
+    """What a run that is trained elsewhere has announced. Runs that jobs train have none."""
+
+    __tablename__ = "recordings"
+    __table_args__ = (
+        CheckConstraint("world_size > 0", name="world_size_is_positive"),
+        CheckConstraint("num_epochs > 0", name="num_epochs_is_positive"),
+    )
+
+    run_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True
+    )
+    channels: Mapped[dict[str, str]] = mapped_column(JSONB)
+    """The dtype of each."""
+    world_size: Mapped[int] = mapped_column(Integer)
+    num_epochs: Mapped[int | None] = mapped_column(Integer)
+    """As announced; null where `runs.num_epochs` grows with the epochs that close."""
+    client_version: Mapped[str] = mapped_column(Text)
+    session: Mapped[str | None] = mapped_column(Text)
+    """The training process that records now, in its own word."""
+    message: Mapped[str | None] = mapped_column(Text)
+    """What it was finished with."""
+
+
+class EpochPart(Base):
+    """One of several ranks has sent all its parts of an epoch. Kept when the epoch has closed."""
+
+    __tablename__ = "epoch_parts"
+
+    run_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True
+    )
+    epoch: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    rank: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    metrics: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    digests: Mapped[dict[str, str]] = mapped_column(JSONB)
+    """Per `channel/shard`, the SHA-256 of what it had sent: sent once more, it is known again."""
+
+
+class CurvePart(Base):
+    """What one of several ranks saw of a block, until its epoch closes and the parts become `curve_blocks`."""
+
+    __tablename__ = "curve_parts"
+    __table_args__ = (CheckConstraint(_one_of("dtype", DTYPES), name="dtype_is_known"),)
+
+    run_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True
+    )
+    epoch: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    channel: Mapped[str] = mapped_column(Text, primary_key=True)
+    shard: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    rank: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     dtype: Mapped[str] = mapped_column(Text)
     num_rows: Mapped[int] = mapped_column(Integer)
     data: Mapped[bytes] = mapped_column(LargeBinary)  # STORAGE EXTERNAL, set in the migration
