@@ -44,6 +44,17 @@ prefer_cpu_torch() {
         echo "setup: no CPU build of torch $torch from its own index; taking what pip finds" >&2
 }
 
+names() { sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' "$1"; }
+
+# pip installs, but never takes away what is no longer asked for; a leftover pytest plugin, say, goes on working.
+drop_leftovers() {
+    if [ -f $venv/.constraints ]; then
+        gone=$(names $venv/.constraints | grep -vxF "$(names constraints.txt)" || true)
+        # shellcheck disable=SC2086  # one word per package
+        [ -z "$gone" ] || $venv/bin/python -m pip uninstall --yes --quiet $gone
+    fi
+}
+
 if [ -x $venv/bin/python ] && [ -f $ready ] && [ "$(cat $ready)" = "$(wanted)" ] && $venv/bin/python -c ''; then
     touch $ready
     exit
@@ -54,7 +65,9 @@ if ! $venv/bin/python -m pip --version >/dev/null 2>&1; then
     "$python" -m venv --clear $venv
 fi
 rm -f $ready
+drop_leftovers
 prefer_cpu_torch
 echo "setup: installing what pyproject.toml names; the first time takes some minutes"
 $venv/bin/python -m pip install --no-input --quiet --constraint constraints.txt --editable '.[dev]'
+cp constraints.txt $venv/.constraints
 wanted >$ready

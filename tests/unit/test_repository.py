@@ -227,6 +227,11 @@ def test_every_target_can_be_made(target: str) -> None:
         assert runnable(module), module
 
 
+def test_benchmarks_are_short_unless_asked_otherwise() -> None:
+    assert "benchmarks.$name --quick" in make("--dry-run", "bench").stdout
+    assert "benchmarks.$name --check" in make("--dry-run", "bench", "ARGS=--check").stdout
+
+
 def test_hooks_use_the_locked_tools() -> None:
     (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     assert repository["repo"] == "local"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-NEEDED = ("sh", "cat", "cksum", "sed", "touch", "dirname", "rm", "mkdir", "chmod")
+NEEDED = ("sh", "cat", "cksum", "cp", "grep", "sed", "touch", "dirname", "rm", "mkdir", "chmod")
 PIP = '#!/bin/sh\necho "$@" >>"{log}"\ncase "$*" in {failing}) exit 1 ;; esac\n[ "$1" != - ]\n'
 
 
@@ -112,6 +112,19 @@ def test_installs_once_and_again_only_after_a_change(checkout: Checkout) -> None
         file.write("# changed\n")
     assert checkout.run("setup.sh").returncode == 0
     assert len(checkout.installs()) > done
+
+
+def test_what_is_no_longer_asked_for_is_taken_away(checkout: Checkout) -> None:
+    checkout.python_in_venv()
+    constraints = checkout.folder / "constraints.txt"
+    lasting = constraints.read_text()
+    constraints.write_text(lasting + "left-over==1.0\nanother_one==2\n")
+    assert checkout.run("setup.sh").returncode == 0
+    assert not any("uninstall" in call for call in checkout.calls())
+    constraints.write_text(lasting)
+    assert checkout.run("setup.sh").returncode == 0
+    (call,) = (call for call in checkout.calls() if "uninstall" in call)
+    assert call == "-m pip uninstall --yes --quiet left-over another_one"
 
 
 def test_an_install_that_failed_is_tried_again(checkout: Checkout) -> None:
