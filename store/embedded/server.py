@@ -21,6 +21,7 @@ PORT = 5432  # names the socket; nothing listens on a network
 # Recovery after a crash reads the log of changes: minutes on a slow disk, and no reason to give up.
 START_SECONDS = 3600.0
 SILENT_SECONDS = 120.0
+ANSWER_SECONDS = 5
 STOP_SECONDS = 600.0
 # What pg_isready returns: taking connections; there, but starting, recovering or ending.
 READY, REJECTING = 0, 1
@@ -212,7 +213,7 @@ class EmbeddedServer:
     def _ask(self, programs: Programs) -> int:
         """One of `READY`, `REJECTING`, or another number: no answer."""
         address = ["-h", str(self.folder.path), "-p", str(PORT), "-U", USER, "-d", "postgres"]
-        return programs.run(["pg_isready", *address, "--timeout=5"]).returncode
+        return programs.run(["pg_isready", *address, f"--timeout={ANSWER_SECONDS}"]).returncode
 
     def _ensure_database(self) -> None:
         try:

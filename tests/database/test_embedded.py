@@ -43,11 +43,27 @@ sys.stdin.read()
 """
 
 
-@pytest.fixture
-def place() -> Iterator[Path]:
+def short_folder() -> Path:
     """A short path that others may pass; pytest's own is closed, and often too long for a socket."""
     path = Path(tempfile.mkdtemp(prefix="sdg-", dir="/tmp"))
     path.chmod(0o755)
+    return path
+
+
+@pytest.fixture(scope="module")
+def used() -> Iterator[Path]:
+    """The folder of a server that has run and ended: a copy of it spares a test its initdb."""
+    place = short_folder()
+    server = EmbeddedServer(place / "postgres")
+    server.ensure()
+    server.stop()
+    yield place / "postgres"
+    shutil.rmtree(place)
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    path = short_folder()
     yield path
     for process in processes_in(path):
         process.kill()
@@ -55,10 +71,18 @@ def place() -> Iterator[Path]:
 
 
 @pytest.fixture
-def server(place: Path) -> Iterator[EmbeddedServer]:
+def new_server(place: Path) -> Iterator[EmbeddedServer]:
+    """A server without a folder yet."""
     embedded = EmbeddedServer(place / "postgres")
     yield embedded
     embedded.stop()
+
+
+@pytest.fixture
+def server(new_server: EmbeddedServer, used: Path) -> EmbeddedServer:
+    """A server that has been used before and is down."""
+    subprocess.run(["cp", "-a", used, new_server.folder.path], check=True)
+    return new_server
 
 
 def processes_in(folder: Path) -> list[psutil.Process]:
@@ -101,8 +125,8 @@ def ask(url: str, statement: str) -> list[tuple[object, ...]]:
 class Client:
     """A process that uses the server until it is killed or told to end."""
 
-    def __init__(self, folder: Path) -> None:
-        command = [sys.executable, "-c", CLIENT, str(folder)]
+    def __init__(self, folder: Path, script: str) -> None:
+        command = [sys.executable, "-c", script, str(folder)]
         self.process = subprocess.Popen(
             command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -126,8 +150,8 @@ class Client:
 
 
 @contextmanager
-def clients(folder: Path, count: int = 1) -> Iterator[list[Client]]:
-    found = [Client(folder) for _ in range(count)]
+def clients(folder: Path, count: int = 1, script: str = CLIENT) -> Iterator[list[Client]]:
+    found = [Client(folder, script) for _ in range(count)]
     try:
         yield found
     finally:
@@ -148,15 +172,15 @@ def test_nothing_is_made_before_ensure(place: Path) -> None:
     assert list(place.iterdir()) == []
 
 
-def test_cold_start_makes_a_database_that_only_its_socket_reaches(server: EmbeddedServer) -> None:
-    url = server.ensure()
+def test_cold_start_makes_a_database_that_only_its_socket_reaches(new_server: EmbeddedServer) -> None:
+    url = new_server.ensure()
 
-    assert server.is_running()
+    assert new_server.is_running()
     assert url.startswith("postgresql+psycopg://sondage@/sondage?host=")
     assert ask(url, "SELECT current_database(), current_setting('listen_addresses')") == [("sondage", "")]
     assert ask(url, "SHOW fsync") == [("on",)]
-    assert stat.S_IMODE(server.folder.path.stat().st_mode) == 0o700
-    assert stat.S_IMODE(server.folder.socket.stat().st_mode) == 0o700
+    assert stat.S_IMODE(new_server.folder.path.stat().st_mode) == 0o700
+    assert stat.S_IMODE(new_server.folder.socket.stat().st_mode) == 0o700
 
 
 def test_warm_start_finds_the_living_server(server: EmbeddedServer, place: Path) -> None:
@@ -225,18 +249,19 @@ def test_odd_characters_and_a_hostile_environment_change_nothing(
         server.stop()
 
 
-def test_a_killed_initdb_leaves_nothing_in_the_way(server: EmbeddedServer) -> None:
-    with clients(server.folder.path) as (first,):
-        wait_until((server.folder.new_cluster / "PG_VERSION").exists)
-        first.kill()
-    for process in processes_in(server.folder.path):
-        if process.name() in ("initdb", "postgres"):
-            process.kill()
-    wait_until(lambda: not processes_in(server.folder.path))
-    assert not server.folder.cluster.exists()
+def test_a_start_killed_after_initdb_leaves_nothing_in_the_way(new_server: EmbeddedServer) -> None:
+    kill_itself = """
+import os
+from store.embedded.folder import ServerFolder
+ServerFolder.finish_initdb = lambda self: os.kill(os.getpid(), 9)
+"""
+    with clients(new_server.folder.path, script=kill_itself + CLIENT) as (first,):
+        assert first.process.wait() == -signal.SIGKILL
+    assert new_server.folder.new_cluster.exists()
+    assert not new_server.folder.cluster.exists()
 
-    assert ask(server.ensure(), "SELECT 1") == [(1,)]
-    assert not server.folder.new_cluster.exists()
+    assert ask(new_server.ensure(), "SELECT 1") == [(1,)]
+    assert not new_server.folder.new_cluster.exists()
 
 
 # --- after kill -9 --------------------------------------------------------------------------------------------------
@@ -271,6 +296,25 @@ def test_a_start_waits_for_what_a_killed_server_left_alive(server: EmbeddedServe
     assert time.monotonic() > resumed_at[0]
     assert leftover.pid not in [p.pid for p in processes_in(server.folder.path)]
     assert ask(url, "SELECT value FROM kept") == [(7,)]
+
+
+def test_a_server_that_hangs_is_not_waited_for_long(
+    server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.ensure()
+    monkeypatch.setattr(server_module, "SILENT_SECONDS", 0.1)
+    monkeypatch.setattr(server_module, "ANSWER_SECONDS", 1)
+    hung = psutil.Process(postmaster(server))
+    hung.suspend()
+    try:
+        assert not server.is_running()
+        with pytest.raises(Unavailable, match="has not become ready"):
+            server.ensure()
+    finally:
+        hung.resume()
+
+    server.ensure()
+    assert postmaster(server) == hung.pid
 
 
 def test_a_stale_pid_that_a_stranger_has_now_is_left_alone(server: EmbeddedServer) -> None:
@@ -322,14 +366,14 @@ def test_the_server_stays_until_its_last_client_is_killed(server: EmbeddedServer
         wait_until(lambda: not processes_in(server.folder.path))
 
 
-def test_a_client_killed_while_it_starts_the_server_leaves_nothing(server: EmbeddedServer) -> None:
-    with clients(server.folder.path) as (first,):
-        wait_until((server.folder.new_cluster / "PG_VERSION").exists)
+def test_a_client_killed_while_it_starts_the_server_leaves_nothing(new_server: EmbeddedServer) -> None:
+    with clients(new_server.folder.path) as (first,):
+        wait_until((new_server.folder.new_cluster / "PG_VERSION").exists)
         first.kill()
 
-        wait_until(lambda: not processes_in(server.folder.path))
+        wait_until(lambda: not processes_in(new_server.folder.path))
 
-    assert not server.is_running()
+    assert not new_server.is_running()
 
 
 def test_a_killed_watchdog_is_replaced(server: EmbeddedServer) -> None:
