@@ -26,8 +26,11 @@ OnUpload = Callable[[int, int], None]
 
 PAUSES_SECONDS = (0.25, 0.75)
 """Before the second and the third attempt: a server that restarts is back after about a second."""
+CONNECT_SECONDS = 5.0
 PAGE_ITEMS = 500
 CHUNK_BYTES = 1 << 20
+UPLOAD_ANSWER_SECONDS = 600.0
+"""The server answers when the file is safe on its disk; that takes a while for tens of gigabytes."""
 _BUSY = (502, 503, 504)
 
 
@@ -56,7 +59,6 @@ class Http:
         self._client = httpx.Client(
             base_url=self.url,
             headers=headers,
-            timeout=httpx.Timeout(timeout_seconds, connect=min(5.0, timeout_seconds)),
             transport=transport,
             trust_env=not _is_loopback(
                 self.url
@@ -142,6 +144,7 @@ class Http:
             {"filename": file.name},
             headers,
             lambda: _chunks(file, size, on_upload),
+            read_seconds=max(self._timeout_seconds, UPLOAD_ANSWER_SECONDS),
         )
         return _parsed(Upload, response)
 
@@ -157,12 +160,15 @@ class Http:
         *,
         again: bool = False,
         stream: bool = False,
+        read_seconds: float | None = None,
     ) -> httpx.Response:
         """Send until it works or no attempt is left. `again`: doing it twice does no harm."""
         given = {name: value for name, value in parameters.items() if value is not None}
+        patience = self._patience(read_seconds or self._timeout_seconds)
         for pause in (*PAUSES_SECONDS, None):
+            body = content() if content else None
             request = self._client.build_request(
-                method, path, params=given, headers=headers, content=content() if content else None
+                method, path, params=given, headers=headers, content=body, timeout=patience
             )
             try:
                 response = self._client.send(request, stream=stream)
@@ -176,6 +182,10 @@ class Http:
                 response.close()
             time.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
+
+    def _patience(self, read_seconds: float) -> httpx.Timeout:
+        seconds = self._timeout_seconds
+        return httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds), read=read_seconds)
 
     def _unavailable(self, broken: httpx.TransportError, unsent: bool) -> Unavailable:
         if unsent:
