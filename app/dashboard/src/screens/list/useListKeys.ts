@@ -18,22 +18,24 @@ interface Options {
 }
 
 export function useListKeys({ list, filters, tags, nextCursor, state, go, settled }: Options): Shortcut[] {
-  /** Which end of the next page to focus, when it was reached by walking over the edge of this one. */
-  const arriving = useRef<"first" | "last" | null>(null);
+  /** Which end of which page to focus, when it was reached by walking over the edge of another one. */
+  const arriving = useRef<{ page: number; end: "first" | "last" } | null>(null);
   const restored = useRef(false);
 
   useEffect(() => {
     if (!settled || !tags.length) return;
-    const tag = arriving.current === "last" ? tags.at(-1) : tags[0];
-    if (arriving.current && tag) focusOn(list.current, tag.index);
+    const expected = arriving.current;
+    // The page that is being left may be drawn once more before the other one is there.
+    if (expected && expected.page !== state.page) return;
+    if (expected) focusOn(list.current, tags.at(expected.end === "last" ? -1 : 0)?.index);
     else if (!restored.current && state.at !== undefined) focusOn(list.current, state.at);
     arriving.current = null;
     restored.current = true;
-  }, [tags, settled, list, state.at]);
+  }, [tags, settled, list, state.at, state.page]);
 
   const turn = (next: ListState | undefined, end: "first" | "last") => {
     if (!next || !settled) return;
-    arriving.current = end;
+    arriving.current = { page: next.page, end };
     go(next);
   };
   const forth = () => {
