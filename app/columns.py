@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from store import scores
+from store.tags import Filter
 
 Column = NDArray[np.float32]
 Array = NDArray[Any]
@@ -57,6 +58,10 @@ class Columns:
     def score(self, session: Session, *, score_id: int) -> Column:
         """float32 [N], NaN where an example has no score. A score is never changed under its number."""
         return self._kept.get(("score", score_id), lambda: scores.values(session, score_id=score_id))
+
+    def indices(self, tagging_id: int, where: Filter, make: Callable[[], Array]) -> NDArray[np.int64]:
+        """The examples under a filter that asks for no decision: of a finished tagging, always the same."""
+        return self._kept.get(("indices", tagging_id, where), make)
 
     def probe_curves(self, tagging_id: int, run_id: int, channel: str, make: Callable[[], Array]) -> Array:
         """[probes, epochs] of a finished tagging, which does not change any more."""

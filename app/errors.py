@@ -148,7 +148,8 @@ def _field(place: Sequence[object]) -> str | None:
 
 
 def _http_error(request: Request, fault: HTTPException) -> Response:
-    status = fault.status_code
+    # What FastAPI cannot parse at all it calls 400; to the caller it is one more thing sent wrongly.
+    status = 422 if fault.status_code == 400 else fault.status_code
     code = CODES.get(status, HTTPStatus(status).phrase.lower().replace(" ", "_"))
     detail = fault.detail
     if status == 404 and detail == HTTPStatus(404).phrase:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import problem
@@ -55,6 +55,8 @@ class RequestContext:
 
         try:
             await self.app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            logger.info("%s %s %s: the client went away", number, scope["method"], scope["path"])
         except Exception:
             logger.exception("%s %s %s failed", number, scope["method"], scope["path"])
             if started:
@@ -102,7 +104,7 @@ class HostGuard:
         host, origin = headers.get("host", ""), headers.get("origin")
         if not self.any_name and not self._is_own(host):
             return 421, "foreign_host", f"This server does not answer to the name {host!r}; use localhost."
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and not self._is_own_page(origin, host):
             return 403, "foreign_origin", f"Pages of {origin!r} may not use this server."
         site = headers.get("sec-fetch-site", "same-origin")
         if path.startswith("/api/") and site not in ("same-origin", "none"):
@@ -110,11 +112,19 @@ class HostGuard:
         return None
 
     def _is_own(self, host: str) -> bool:
-        try:
-            name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
-        except ValueError:
-            return False
+        name = _name_of(f"//{host}")
         return is_loopback(name) or name in self.names
+
+    def _is_own_page(self, origin: str, host: str) -> bool:
+        """Of the very server, port included, or of a name it was given (a proxy may send on another `Host`)."""
+        return origin.lower().partition("//")[2] == host.lower() or _name_of(origin) in self.names
+
+
+def _name_of(address: str) -> str:
+    try:
+        return (urlsplit(address).hostname or "").rstrip(".")
+    except ValueError:
+        return ""
 
 
 class BodyLimit:

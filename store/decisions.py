@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
@@ -70,6 +72,21 @@ def newest(session: Session, *, dataset_id: int, indices: Sequence[int]) -> dict
         .order_by(Decision.index, Decision.id.desc())
     )
     return {decision.index: decision for decision in session.scalars(statement)}
+
+
+def decided(session: Session, *, dataset_id: int, word: str | None = None) -> NDArray[np.int64]:
+    """The examples whose newest decision is `word`, or that have any."""
+    newest_ones = (
+        select(Decision.index, Decision.decision)
+        .ext(distinct_on(Decision.index))
+        .where(Decision.dataset_id == dataset_id)
+        .order_by(Decision.index, Decision.id.desc())
+        .subquery()
+    )
+    statement = select(newest_ones.c.index)
+    if word is not None:
+        statement = statement.where(newest_ones.c.decision == word)
+    return np.fromiter(session.scalars(statement), np.int64)
 
 
 def listed(

@@ -110,6 +110,8 @@ def _neighbours(reader: _Reader, probes: Sequence[TaggingProbe], shown: Array, k
         return []
     filled = Curves({"loss": np.concatenate([loss[None], of_probes[fit]])}).fill()["loss"]
     usable = np.flatnonzero(np.isfinite(filled[1:]).all(axis=1))
+    if not len(usable):
+        return []
     used = [probes[int(place)] for place in fit[usable]]
     nearest = nearest_probes(
         filled[:1],

@@ -13,7 +13,7 @@ from app import auth
 from app.deps import Server, ServerDep, bearer
 from app.errors import Unauthenticated
 from app.version import VERSION
-from sondage.errors import Conflict, SondageError, Unavailable
+from sondage.errors import Conflict, SondageError
 from sondage.wire import Health
 from store import jobs
 from store.engine import check_migrated, transaction
@@ -48,7 +48,7 @@ def _look(server: Server, secret: str | None) -> tuple[Database, datetime | None
             return "ok", jobs.worker_seen_at(session)
     except Unauthenticated:
         return "ok", None
-    except (Unavailable, DBAPIError):
-        return "unreachable", None
-    except (Conflict, SondageError):
+    except Conflict:
         return "not_migrated", None
+    except (SondageError, DBAPIError):
+        return "unreachable", None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from app.api.classes import label_name, label_number
@@ -86,7 +87,7 @@ class TagView:
             )
         score = self._score(order_by)
         column = self.server.columns.score(self.session, score_id=score.id)
-        indices = tags.matching_indices(self.session, tagging_id=number, dataset_id=dataset_id, where=where)
+        indices = self._matching(where)
         page, place = worst_first(column, indices, bad_end=score.bad_end, after=after, limit=limit)
         return tags.of_indices(self.session, tagging_id=number, indices=page), place
 
@@ -139,6 +140,24 @@ class TagView:
             return tags.UNSURE
         there = ", ".join([*self.tagging.categories, UNSURE])
         raise InvalidInput(f"There is no tag {name!r} in this tagging; there are: {there}.", field="tag")
+
+    def _matching(self, where: tags.Filter) -> NDArray[np.int64]:
+        """The examples under a filter. What only the tags decide is kept; decisions are looked up each time."""
+        number, dataset_id = self.tagging.id, self.dataset.id
+        of_tags = replace(where, decision=None)
+        indices = self.server.columns.indices(
+            number,
+            of_tags,
+            lambda: tags.matching_indices(
+                self.session, tagging_id=number, dataset_id=dataset_id, where=of_tags
+            ),
+        )
+        if where.decision is None:
+            return indices
+        decided = decisions.decided(
+            self.session, dataset_id=dataset_id, word=None if where.decision == "none" else where.decision
+        )
+        return indices[np.isin(indices, decided, invert=where.decision == "none")]
 
     def _score(self, method: str) -> t.Score:
         if method not in self.scores:

@@ -201,6 +201,10 @@ def test_allowed_hosts_are_the_only_foreign_names(tmp_path: Path, database: Data
         assert client.get(f"{PROJECT}/datasets").status_code == 401
         assert client.get(f"{PROJECT}/datasets", headers=bearer(secret)).status_code == 200
         assert client.get(f"{PROJECT}/datasets", headers={"Host": "evil.example"}).status_code == 421
+        behind_proxy = bearer(secret) | {"Origin": "https://sondage.example", "Host": "127.0.0.1:8000"}
+        assert client.get(f"{PROJECT}/datasets", headers=behind_proxy).status_code == 200
+        foreign = behind_proxy | {"Origin": "https://evil.example"}
+        assert client.get(f"{PROJECT}/datasets", headers=foreign).status_code == 403
 
 
 def test_what_counts_as_loopback() -> None:

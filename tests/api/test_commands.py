@@ -18,6 +18,7 @@ import pytest
 from sqlalchemy import make_url
 
 from app import worker_process
+from app.__main__ import main
 from app.worker_process import WorkerProcess
 from store.engine import Database
 
@@ -127,6 +128,18 @@ def test_a_killed_server_takes_its_worker_along(start: Callable[..., subprocess.
     until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
 
 
+def test_the_embedded_database_comes_and_goes_with_it(
+    environment: dict[str, str], start: Callable[..., subprocess.Popen[str]], short_folder: Path
+) -> None:
+    folder = short_folder / "embedded"
+    del environment["SONDAGE_DATABASE_URL"]
+    process = start("serve", "--port", "0", SONDAGE_DATA_DIR=str(folder))
+    assert health(address_of(process))["database"] == "ok"
+    process.terminate()
+    process.communicate(timeout=PATIENCE_SECONDS)
+    until(lambda: not any(folder.glob("postgres/.s.PGSQL.*")))
+
+
 def test_a_port_in_use_is_told(environment: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -150,20 +163,28 @@ def test_others_are_not_served_without_a_key(
     assert health(url)["status"] == "ok"
 
 
-def test_keys_are_made_listed_and_revoked(environment: dict[str, str]) -> None:
-    made = run(environment, "keys", "create", "--name", "reader", "--scopes", "read", "--project", "mine")
-    assert made.returncode == 0
-    assert made.stdout.strip() not in made.stderr
-    listed = run(environment, "keys", "list").stdout
+def test_keys_are_made_listed_and_revoked(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("SONDAGE_DATABASE_URL", "SONDAGE_DATA_DIR"):
+        monkeypatch.setenv(name, environment[name])
+
+    def keys(*arguments: str, code: int = 0) -> tuple[str, str]:
+        assert main(["keys", *arguments]) == code
+        return capsys.readouterr()
+
+    secret, said = keys("create", "--name", "reader", "--scopes", "read", "--project", "mine")
+    assert secret.startswith("sdg_")
+    assert secret.strip() not in said
+    listed, _ = keys("list")
     assert "reader" in listed
-    assert made.stdout.strip() not in listed
+    assert secret.strip() not in listed
     assert "living" in listed
-    assert run(environment, "keys", "revoke", "1").returncode == 0
-    assert "revoked" in run(environment, "keys", "list").stdout
-    assert run(environment, "keys", "revoke", "1").returncode == 1
-    wrong = run(environment, "keys", "create", "--name", "x", "--scopes", "everything")
-    assert wrong.returncode == 2
-    assert "read, record, review, admin" in wrong.stderr
+    keys("revoke", "1")
+    assert "revoked" in keys("list")[0]
+    assert "no living key" in keys("revoke", "1", code=1)[1]
+    _, wrong = keys("create", "--name", "x", "--scopes", "everything", code=2)
+    assert "read, record, review, admin" in wrong
 
 
 def test_wrong_settings_are_named(environment: dict[str, str]) -> None:

@@ -50,6 +50,14 @@ def test_fastapis_own_errors_are_problems_too(read_world: World) -> None:
     assert "GET" in str(body["detail"])
 
 
+@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"name": "\xff"}', b"\x00"])
+def test_bodies_that_cannot_be_parsed(read_world: World, content: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    for path in ("/datasets", "/suites/upload", f"/datasets/{read_world.dataset}/decisions"):
+        response = read_world.client.post(URL + path, content=content, headers=headers)
+        problem_of(response, 422, "invalid_input")
+
+
 def test_an_unknown_field_is_named(read_world: World) -> None:
     body = read_world.post(
         "/datasets", 422, json={"name": "x", "source": {"kind": "digits", "lable_column": "y"}}
