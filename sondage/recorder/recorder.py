@@ -7,9 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from sondage.errors import InvalidInput
+from sondage.recorder.channels import FLOATS, narrowed
 from sondage.recorder.sinks import Channels, Metrics, Sink
-
-_DTYPES: dict[str, type[np.floating[Any]]] = {"float32": np.float32, "float16": np.float16}
 
 
 class Buffer(Protocol):
@@ -38,11 +37,11 @@ class Recorder:
     """
 
     def __init__(self, buffer: Buffer, sink: Sink, *, dtype: str = "float32") -> None:
-        if dtype not in _DTYPES:
-            raise InvalidInput(f"dtype is {dtype!r}: allowed are {', '.join(_DTYPES)}.", field="dtype")
+        if dtype not in FLOATS:
+            raise InvalidInput(f"dtype is {dtype!r}: allowed are {', '.join(FLOATS)}.", field="dtype")
         self._buffer = buffer
         self._sink = sink
-        self._dtype = _DTYPES[dtype]
+        self._dtype = np.dtype(dtype)
         self._collected: Channels | None = None
 
     def log(self, rows: Any, logits: Any, labels: Any, loss: Any = None) -> None:
@@ -58,7 +57,10 @@ class Recorder:
         """Write the collected epoch to the sink."""
         if self._collected is None:
             raise InvalidInput("commit needs an epoch that was collected: call collect first.")
-        channels = {name: _as_dtype(values, self._dtype) for name, values in self._collected.items()}
+        channels = {
+            name: narrowed(values, self._dtype) if values.dtype.kind == "f" else values
+            for name, values in self._collected.items()
+        }
         self._sink.write_epoch(epoch, channels, metrics)
         self._collected = None
 
@@ -71,11 +73,3 @@ class Recorder:
         """Forget the epoch under way, so that it can be trained again from its start."""
         self._buffer.reset()
         self._collected = None
-
-
-def _as_dtype(values: np.ndarray[Any, Any], dtype: type[np.floating[Any]]) -> np.ndarray[Any, Any]:
-    if values.dtype.kind != "f" or values.dtype == dtype:
-        return values
-    largest = np.finfo(dtype).max
-    finite = np.where(np.isfinite(values), np.clip(values, -largest, largest), values)
-    return finite.astype(dtype)

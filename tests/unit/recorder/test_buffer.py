@@ -128,19 +128,17 @@ def test_a_tensor_changed_after_logging_is_refused(epoch):
 
 @pytest.mark.parametrize("row", [-1, 3])
 def test_a_row_out_of_range_is_refused(row):
-    target = EpochBuffer(3, 2)
-    target.log(torch.tensor([row]), torch.zeros(1, 2), torch.tensor([0]))
     with pytest.raises(InvalidInput, match="0…2"):
-        target.flush()
+        EpochBuffer(3, 2).log(torch.tensor([row]), torch.zeros(1, 2), torch.tensor([0]))
 
 
 @pytest.mark.parametrize(
     ("rows", "logits", "labels", "field"),
     [
-        (torch.zeros(2), torch.zeros(3, 2), torch.zeros(3), "rows"),
-        (torch.zeros(3), torch.zeros(3, 2), torch.zeros(3, 1), "labels"),
-        (torch.zeros(3), torch.zeros(3, 1), torch.zeros(3), "logits"),
-        (torch.zeros(3), torch.zeros(3), torch.zeros(3), "logits"),
+        (torch.arange(2), torch.zeros(3, 2), torch.arange(3), "rows"),
+        (torch.arange(3), torch.zeros(3, 2), torch.zeros(3, 1), "labels"),
+        (torch.arange(3), torch.zeros(3, 1), torch.zeros(3), "logits"),
+        (torch.arange(3), torch.zeros(3), torch.zeros(3), "logits"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused_at_once(rows, logits, labels, field):

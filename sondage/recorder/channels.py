@@ -1,0 +1,99 @@
+"""③ The channels of a run: their names and the numbers that hold them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sondage.errors import InvalidInput
+from sondage.types import AnyArray
+
+FLOATS: tuple[str, ...] = ("float32", "float16")
+INTEGERS: tuple[str, ...] = ("int8", "int16", "int32")
+COUNT = "count"
+"""How often a row was seen in an epoch; recorded where it is asked for."""
+DEFAULT_CHANNELS = ("loss", "margin", "predicted")
+ARGUMENTS = ("rows", "keys", "logits", "labels")
+"""Names that `log` needs for itself."""
+LARGEST_INT16 = 32_767
+
+
+def channel_dtypes(channels: Sequence[str] | Mapping[str, str], num_classes: int | None) -> dict[str, str]:
+    """Channel name to dtype, in the given order.
+
+    Parameters
+    ----------
+    channels : sequence of str, or mapping of name to dtype
+        A name alone means float32; `predicted` gets the smallest integer that holds every class, `count` int32.
+
+    Raises
+    ------
+    InvalidInput
+        No channel, a name that is none, a dtype that is not stored.
+    """
+    if isinstance(channels, str):
+        raise InvalidInput(
+            f"channels is the text {channels!r}: pass names, such as ('loss',).", field="channels"
+        )
+    asked = dict(channels) if isinstance(channels, Mapping) else dict.fromkeys(channels, "")
+    if not asked:
+        raise InvalidInput("channels is empty: name at least one, such as ('loss',).", field="channels")
+    return {name: _dtype(name, dtype, num_classes) for name, dtype in asked.items()}
+
+
+def _dtype(name: str, dtype: str, num_classes: int | None) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", str(name)) or name in ARGUMENTS:
+        raise InvalidInput(
+            f"A channel cannot be named {name!r}: lower case, digits and _, beginning with a letter, and none of "
+            f"{', '.join(ARGUMENTS)}.",
+            field="channels",
+        )
+    allowed = {"loss": FLOATS, "margin": FLOATS, "predicted": INTEGERS, COUNT: INTEGERS}.get(
+        name, (*FLOATS, *INTEGERS)
+    )
+    chosen = str(dtype) or _usual(name, num_classes)
+    if chosen not in allowed:
+        raise InvalidInput(
+            f"Channel {name} cannot be {chosen}: allowed are {', '.join(allowed)}.", field="channels"
+        )
+    return chosen
+
+
+def _usual(name: str, num_classes: int | None) -> str:
+    if name == "predicted":
+        return "int16" if num_classes is not None and num_classes <= LARGEST_INT16 + 1 else "int32"
+    return "int32" if name == COUNT else "float32"
+
+
+def finished_channels(
+    sums: Mapping[str, AnyArray], count: AnyArray, dtypes: Mapping[str, str]
+) -> dict[str, AnyArray]:
+    """Channels of an epoch from what was summed up by row: means, and marks where nothing was seen.
+
+    Parameters
+    ----------
+    sums : mapping of name to array, shape (num_rows,)
+        Sums of floating channels, which are changed in place; integers, −1 where not seen.
+    count : array, shape (num_rows,)
+        How often each row was seen.
+    """
+    unseen, several = count == 0, count > 1
+    for values in sums.values():
+        if values.dtype.kind == "f":
+            values[unseen] = np.nan
+            values[several] /= count[several]
+    held = {**sums, COUNT: count}
+    return {name: narrowed(held[name], np.dtype(dtype)) for name, dtype in dtypes.items()}
+
+
+def narrowed(values: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
+    """In another width. What does not fit into half precision is cut to its largest number; infinity stays."""
+    if values.dtype == dtype:
+        return values
+    if dtype.kind == "f":
+        largest = np.finfo(dtype).max
+        values = np.where(np.isfinite(values), np.clip(values, -largest, largest), values)
+    return values.astype(dtype)
