@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-PROGRAMS = {"make", "python", "sondage", "docker", "git", "echo", "export", ".", "pip"}
+PROGRAMS = {"make", "python", "sondage", "docker", "git", "echo", "export", ".", "pip", "curl"}
 """What a reader is told to type. Docker and the shell's own words are not ours to check."""
 
 

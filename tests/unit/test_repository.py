@@ -262,7 +262,9 @@ def test_scripts_parse(script: str) -> None:
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    """Without what a `make test ARGS=…` around this test hands down."""
+    handed_down = ("MAKE", "ARGS", "FILE", "MFLAGS")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(handed_down)}
     command = ["make", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
