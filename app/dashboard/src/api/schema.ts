@@ -793,7 +793,7 @@ export interface components {
              * Modality
              * @enum {string}
              */
-            modality: "image" | "text" | "table" | "vector";
+            modality: "image" | "text" | "table" | "vector" | "none";
             /** Name */
             name: string;
             /** Num Examples */
