@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from app import auth, errors, openapi
@@ -26,6 +26,7 @@ from app.api import (
     uploads,
 )
 from app.api.problems import EVERYWHERE, problems
+from app.api.urls import API
 from app.columns import Columns
 from app.deps import PrincipalDep, Server
 from app.middleware import BodyLimit, HostGuard, RequestContext
@@ -125,17 +126,16 @@ def prepare(database: Database, settings: AppSettings) -> None:
 
 
 def _add_routes(app: FastAPI) -> None:
-    api = APIRouter(prefix="/api/v1", responses=problems(*EVERYWHERE))
-    api.include_router(health.router)
-    api.include_router(projects.router)
+    common = problems(*EVERYWHERE)
+    for noun in (health, projects):
+        app.include_router(noun.router, prefix=API, responses=common)
     for noun in OF_PROJECT:
-        api.include_router(noun.router, prefix="/projects/{project}")
+        app.include_router(noun.router, prefix=API + "/projects/{project}", responses=common)
 
-    @api.get("/openapi.json", include_in_schema=False)
+    @app.get(API + "/openapi.json", include_in_schema=False)
     def document(principal: PrincipalDep) -> dict[str, object]:
         return app.openapi()
 
-    app.include_router(api)
     app.router.default = Dashboard()
 
 
