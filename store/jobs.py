@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
@@ -26,6 +26,7 @@ from store.tables import OPEN_JOB_STATES, Job, Run, Tagging
 
 QUEUE = "sondage"
 TASK = "sondage.work"
+Standing = Literal["working", "settled", "unwanted"]
 
 
 def create(
@@ -178,11 +179,64 @@ def requeue(session: Session, *, job_id: int, attempt: int) -> None:
     tell_workers(session, job_id=job_id)
 
 
-def abort_requested(session: Session, *, job_id: int, attempt: int) -> bool:
-    """Should this attempt stop: aborted, superseded or deleted?"""
+def standing(session: Session, *, job_id: int, attempt: int) -> Standing:
+    """How an attempt stands: it works on, it has settled its job, or it is to stop (aborted, superseded, deleted)."""
     statement = select(Job.abort_requested, Job.attempt, Job.state).where(Job.id == job_id)
     row = session.execute(statement).one_or_none()
-    return row is None or row.abort_requested or row.attempt != attempt or row.state != "running"
+    if row is None or row.attempt != attempt:
+        return "unwanted"
+    if row.state in ("succeeded", "failed"):
+        return "settled"
+    return "unwanted" if row.abort_requested or row.state != "running" else "working"
+
+
+# ---- the queue
+
+
+def give_sign_of_life(session: Session, *, worker_id: int) -> None:
+    statement = text("SELECT procrastinate.procrastinate_update_heartbeat_v1(:worker_id)")
+    session.execute(statement, {"worker_id": worker_id})
+
+
+def left_behind(session: Session, *, silent_seconds: float, worker_id: int | None) -> dict[int, int]:
+    """Entries of the queue that look left, with their job: held by a worker that is gone or silent, or by `worker_id`.
+
+    Whether worker `worker_id` still works on its own, it knows itself.
+    """
+    statement = text(
+        "SELECT entry.id, (entry.args ->> 'job_id')::bigint FROM procrastinate.procrastinate_jobs AS entry"
+        " LEFT JOIN procrastinate.procrastinate_workers AS worker ON worker.id = entry.worker_id"
+        " WHERE entry.status = 'doing' AND entry.queue_name = :queue AND (worker.id IS NULL"
+        " OR worker.id = :worker_id OR worker.last_heartbeat < now() - make_interval(secs => :seconds))"
+    )
+    parameters = {"queue": QUEUE, "worker_id": worker_id, "seconds": silent_seconds}
+    return {row[0]: row[1] for row in session.execute(statement, parameters)}
+
+
+def offer_again(session: Session, *, entries: Sequence[int]) -> list[int]:
+    """Put held entries of the queue back, those that another is not just putting back; returns their jobs."""
+    statement = text(
+        "WITH held AS MATERIALIZED ("
+        "SELECT id, args FROM procrastinate.procrastinate_jobs"
+        " WHERE id = ANY(:entries) AND status = 'doing' FOR UPDATE SKIP LOCKED)"
+        " SELECT procrastinate.procrastinate_retry_job_v2(id, now(), NULL, NULL, NULL),"
+        " (args ->> 'job_id')::bigint FROM held"
+    )
+    return [row[1] for row in session.execute(statement, {"entries": list(entries)})]
+
+
+def tell_forgotten(session: Session) -> list[int]:
+    """Tell the workers of open jobs that have no entry in the queue, such as one whose worker broke down over it."""
+    statement = text(
+        "SELECT id FROM jobs WHERE state IN ('queued', 'running') AND NOT EXISTS ("
+        "SELECT FROM procrastinate.procrastinate_jobs AS entry"
+        " WHERE entry.lock = 'job/' || jobs.id AND entry.status IN ('todo', 'doing'))"
+        " FOR UPDATE SKIP LOCKED"
+    )
+    forgotten = list(session.scalars(statement))
+    for job_id in forgotten:
+        tell_workers(session, job_id=job_id)
+    return forgotten
 
 
 # ---- the user's side

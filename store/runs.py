@@ -152,6 +152,11 @@ def last_closed_epoch(session: Session, *, run_id: int) -> int | None:
     return session.scalar(select(func.max(Epoch.epoch)).where(Epoch.run_id == run_id))
 
 
+def last_fruitful_attempt(session: Session, *, run_id: int) -> int:
+    """The newest attempt that closed an epoch, 0 when none did."""
+    return session.scalar(select(func.max(Epoch.attempt)).where(Epoch.run_id == run_id)) or 0
+
+
 def epochs_done(session: Session, *, run_ids: Sequence[int]) -> dict[int, int]:
     """How many epochs each run has closed."""
     statement = select(Epoch.run_id, func.count()).where(Epoch.run_id.in_(run_ids)).group_by(Epoch.run_id)

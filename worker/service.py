@@ -1,4 +1,8 @@
-"""The worker's service: takes jobs' numbers from the queue and has each done, until it is told to stop."""
+"""The worker's service: takes jobs' numbers from the queue and has each done, until it is told to stop.
+
+Procrastinate fetches; signs of life and the rescue of left jobs are our own (`worker/watch.py`), since its side tasks
+end for good at the first lost connection. For the same reason it polls and does not listen.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +13,21 @@ import os
 import signal
 import threading
 
+import psycopg
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
+from procrastinate.worker import Worker
 
 from sondage.errors import Unavailable
 from store import jobs
 from store.engine import Database, transaction
 from worker.settings import WorkerSettings
 from worker.supervise import Supervisor
+from worker.watch import Watch
 
 RECONNECT_SECONDS = 1.0
+POLL_SECONDS = 0.5
+A_DAY_SECONDS = 86_400.0
 
 logger = logging.getLogger("worker")
 
@@ -26,23 +35,39 @@ logger = logging.getLogger("worker")
 async def serve(database: Database, settings: WorkerSettings, parent_fd: int | None) -> None:
     """Take jobs until a signal, or the end of the process behind `parent_fd`. A lost database is waited for."""
     stop = threading.Event()
-    queue = _queue(database, Supervisor(database, settings, stop))
+    supervisor = Supervisor(database, settings, stop)
     stopping = _stop_on_signal_or_parent(stop, parent_fd)
     while not stop.is_set():
         try:
-            await _take_jobs(queue, settings, stopping)
-        except (ConnectorException, OSError) as lost:
-            logger.warning("the database went away (%s); reconnecting", lost)
+            await _take_jobs(database, supervisor, settings, stopping)
+        except (ConnectorException, psycopg.Error, OSError) as lost:
+            logger.warning("the database went away (%s); reconnecting", lost.__cause__ or lost)
         if not stop.is_set():
             await asyncio.to_thread(_wait_for_database, database, stop)
     logger.info("stopped")
 
 
+async def _take_jobs(
+    database: Database, supervisor: Supervisor, settings: WorkerSettings, stopping: asyncio.Event
+) -> None:
+    """Take jobs until told to stop or until the connection is lost. Jobs under way are waited for."""
+    queue = _queue(database, supervisor)
+    async with queue.open_async():
+        worker = _fetcher(queue, settings)
+        with Watch(database, settings, supervisor, lambda: worker.worker_id):
+            taking = asyncio.create_task(worker.run())  # type: ignore[no-untyped-call]  # as it comes
+            stopper = asyncio.create_task(stopping.wait())
+            logger.info("ready for jobs")
+            await asyncio.wait([taking, stopper], return_when=asyncio.FIRST_COMPLETED)
+            stopper.cancel()
+            worker.stop()  # type: ignore[no-untyped-call]  # as it comes
+            await taking
+
+
 def _queue(database: Database, supervisor: Supervisor) -> App:
     """Procrastinate's application: one task, which is given a job's number."""
-    address = database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     connector = PsycopgConnector(
-        conninfo=address,
+        conninfo=database.conninfo,
         kwargs={"options": "-c search_path=procrastinate"},
         min_size=1,
         max_size=4,
@@ -59,42 +84,18 @@ def _work_with(supervisor: Supervisor):  # type: ignore[no-untyped-def]  # procr
     return work
 
 
-async def _take_jobs(queue: App, settings: WorkerSettings, stopping: asyncio.Event) -> None:
-    """Take jobs until told to stop or until the connection is lost."""
-    async with queue.open_async():
-        worker = asyncio.create_task(
-            queue.run_worker_async(
-                queues=[jobs.QUEUE],
-                concurrency=settings.concurrency,
-                install_signal_handlers=False,
-                fetch_job_polling_interval=2.0,
-                update_heartbeat_interval=settings.heartbeat_seconds,
-                stalled_worker_timeout=settings.stalled_seconds,
-                delete_jobs="always",
-            )
-        )
-        rescuer = asyncio.create_task(_rescue_stalled(queue, settings))
-        stopper = asyncio.create_task(stopping.wait())
-        logger.info("ready for jobs")
-        try:
-            await asyncio.wait([worker, rescuer, stopper], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (worker, rescuer, stopper):
-                task.cancel()
-            outcomes = await asyncio.gather(worker, rescuer, stopper, return_exceptions=True)
-    for outcome in outcomes:
-        if isinstance(outcome, Exception):
-            raise outcome
-
-
-async def _rescue_stalled(queue: App, settings: WorkerSettings) -> None:
-    """Give the jobs of workers that fell silent to whoever is there."""
-    while True:
-        stalled = await queue.job_manager.get_stalled_jobs(seconds_since_heartbeat=settings.stalled_seconds)
-        for job in stalled:
-            logger.warning("job %s was left by a dead worker; taking it over", job.task_kwargs.get("job_id"))
-            await queue.job_manager.retry_job(job)
-        await asyncio.sleep(settings.heartbeat_seconds)
+def _fetcher(queue: App, settings: WorkerSettings) -> Worker:
+    return Worker(
+        queue,
+        queues=[jobs.QUEUE],
+        concurrency=settings.concurrency,
+        install_signal_handlers=False,
+        listen_notify=False,
+        fetch_job_polling_interval=POLL_SECONDS,
+        update_heartbeat_interval=A_DAY_SECONDS,
+        stalled_worker_timeout=A_DAY_SECONDS,
+        delete_jobs="always",
+    )
 
 
 def _stop_on_signal_or_parent(stop: threading.Event, parent_fd: int | None) -> asyncio.Event:

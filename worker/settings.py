@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
 from store.settings import StoreSettings
 
@@ -27,9 +27,11 @@ class WorkerSettings(StoreSettings):
         default=300.0, gt=0, description="How long a training waits for a lost database."
     )
 
-    @field_validator("stalled_seconds")
-    @classmethod
-    def _longer_than_a_heartbeat(cls, value: float) -> float:
-        if value < 1:
-            raise ValueError("must be at least 1 second, or a busy worker counts as dead")
-        return value
+    @model_validator(mode="after")
+    def _longer_than_a_few_heartbeats(self) -> WorkerSettings:
+        if self.stalled_seconds < max(1.0, 3 * self.heartbeat_seconds):
+            raise ValueError(
+                "stalled_seconds must be at least 1 and three times heartbeat_seconds, "
+                "or a busy worker counts as dead"
+            )
+        return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from sondage.errors import Unavailable
-from store import jobs
+from store import jobs, runs
 from store.engine import Database, transaction
 from worker.child import DONE, ENDED, TRY_AGAIN
 from worker.settings import WorkerSettings
@@ -22,6 +23,9 @@ from worker.settings import WorkerSettings
 POLL_SECONDS = 0.25
 GRACE_SECONDS = 0.75
 """From the polite signal to the hard one. With the poll, an abort ends within about a second."""
+SETTLED_SECONDS = 10.0
+"""For a process to leave by itself once its job is settled."""
+OWN_MODEL = "A model of your own must not end the process it runs in."
 
 Result = TypeVar("Result")
 
@@ -42,28 +46,39 @@ class Supervisor:
         self.settings = settings
         self.stop = stop
         self.name = f"{socket.gethostname()}/{os.getpid()}"
+        self.active: set[int] = set()
+        """Numbers of the jobs under way."""
 
     def work(self, job_id: int) -> None:
         """One attempt at a job, from taking it to its settled end."""
-        attempt = self._take(job_id)
-        if attempt is None:
+        self.active.add(job_id)
+        try:
+            self._attempt(job_id)
+        finally:
+            self.active.discard(job_id)
+
+    def _attempt(self, job_id: int) -> None:
+        taken = self._take(job_id)
+        if taken is None:
             return
-        if attempt > self.settings.max_attempts:
-            self._fail(
-                job_id,
-                attempt,
-                f"Given up after {attempt - 1} attempts: each ended without a word. See the worker's log.",
-            )
+        attempt, fruitless = taken
+        if fruitless > self.settings.max_attempts:
+            self._fail(job_id, attempt, _given_up(fruitless - 1))
             return
         with _Child(job_id, attempt, self.settings) as child:
             code = self._watch(child, job_id, attempt)
         self._settle(job_id, attempt, code, child.last_words)
 
-    def _take(self, job_id: int) -> int | None:
-        def step() -> int | None:
+    def _take(self, job_id: int) -> tuple[int, int] | None:
+        """The number of the attempt, and how many there were since the last epoch that was closed."""
+
+        def step() -> tuple[int, int] | None:
             with transaction(self.database.engine) as session:
                 job = jobs.take(session, job_id=job_id, worker=self.name)
-                return None if job is None else job.attempt
+                if job is None:
+                    return None
+                fruitful = 0 if job.run_id is None else runs.last_fruitful_attempt(session, run_id=job.run_id)
+                return job.attempt, job.attempt - fruitful
 
         return self._until_stored(step)
 
@@ -73,35 +88,41 @@ class Supervisor:
             code = child.wait(POLL_SECONDS)
             if code is not None:
                 return code
-            if self.stop.is_set() or self._is_to_end(job_id, attempt):
+            standing = self._standing(job_id, attempt)
+            if standing == "settled":
+                code = child.wait(SETTLED_SECONDS)
+                child.end()
+                return code
+            if self.stop.is_set() or standing == "unwanted":
                 child.end()
                 return None
 
-    def _is_to_end(self, job_id: int, attempt: int) -> bool:
+    def _standing(self, job_id: int, attempt: int) -> jobs.Standing:
         try:
             with transaction(self.database.engine) as session:
-                return jobs.abort_requested(session, job_id=job_id, attempt=attempt)
+                return jobs.standing(session, job_id=job_id, attempt=attempt)
         except Unavailable:
-            return False  # the process waits for the database itself
+            return "working"  # the process waits for the database itself
 
     def _settle(self, job_id: int, attempt: int, code: int | None, last_words: str) -> None:
         if code == DONE:
-            return
-        if code is None or code in (ENDED, TRY_AGAIN):
+            # Nothing happens when it did settle its job.
+            self._fail(job_id, attempt, f"The job's process ended before its work was done. {OWN_MODEL}")
+        elif code is None or code in (ENDED, TRY_AGAIN):
             self._give_back_or_abort(job_id, attempt)
-        elif code == -signal.SIGKILL:
+        elif code in (-signal.SIGKILL, -signal.SIGTERM):
             # Most often the kernel, short of memory. The next attempt goes on from the last finished epoch.
             logger.warning("job %d: its process was killed; trying again", job_id)
             self._give_back_or_abort(job_id, attempt)
         else:
             self._fail(
-                job_id, attempt, f"The job's process ended with code {code}. Its last words: {last_words}"
+                job_id, attempt, f"The job's process {_end_in_words(code)}. Its last words: {last_words}"
             )
 
     def _give_back_or_abort(self, job_id: int, attempt: int) -> None:
         def step() -> None:
             with transaction(self.database.engine) as session:
-                if jobs.abort_requested(session, job_id=job_id, attempt=attempt):
+                if jobs.standing(session, job_id=job_id, attempt=attempt) == "unwanted":
                     jobs.abort(session, job_id=job_id, attempt=attempt)
                 else:
                     jobs.requeue(session, job_id=job_id, attempt=attempt)
@@ -128,6 +149,17 @@ class Supervisor:
                 if left < 0:
                     raise
                 pause = min(pause * 2, 2.0)
+
+
+def _given_up(attempts: int) -> str:
+    return (
+        f"Given up after {attempts} attempts in a row whose process was killed before it got anywhere, most often "
+        "for want of memory: use a smaller batch_size or image_size, or a larger machine. See the worker's log."
+    )
+
+
+def _end_in_words(code: int) -> str:
+    return f"ended with code {code}" if code >= 0 else f"crashed ({signal.Signals(-code).name})"
 
 
 class _Child:
@@ -186,7 +218,9 @@ class _Child:
         assert self._process.stderr is not None  # noqa: S101 (we asked for a pipe)
         for line in self._process.stderr:
             self._words.append(line)
-            sys.stderr.write(line)
+            # Should our own log be gone, the process must not get stuck on a full pipe.
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write(line)
 
 
 def _environment(settings: WorkerSettings) -> dict[str, str]:

@@ -99,7 +99,7 @@ def test_a_queued_job_is_aborted_at_once(session: Session, job: Job) -> None:
 def test_a_running_job_is_told_to_stop(session: Session, job: Job) -> None:
     attempt = _taken(session, job)
     jobs.request_abort(session, project_id=job.project_id, job_id=job.id)
-    assert jobs.abort_requested(session, job_id=job.id, attempt=attempt)
+    assert jobs.standing(session, job_id=job.id, attempt=attempt) == "unwanted"
     with pytest.raises(JobAborted, match="aborted"):
         jobs.hold(session, job_id=job.id, attempt=attempt)
     jobs.abort(session, job_id=job.id, attempt=attempt)

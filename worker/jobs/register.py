@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 from pydantic import ValidationError
 
-from sondage.errors import InvalidInput
+from sondage.errors import InvalidInput, Unavailable
 from sondage.wire import Source
 from store import datasets, jobs
 from store.payloads import PayloadWriter, remove_leftovers, remove_payload
@@ -20,14 +21,16 @@ def register(work: Work) -> None:
     """Read the source once, then insert the dataset and give its payload its place in one transaction.
 
     The payload is renamed inside the transaction, before its commit: a dataset that is there has its payload. Should
-    the commit fail, the folder is an orphan whose number is never used again; it is removed.
+    the commit fail, the folder is an orphan whose number is never used again; it is removed, by the next attempt when
+    this one is killed.
     """
     name, source = _order(work)
     parent = work.data_dir / "datasets"
-    if parent.is_dir():
-        remove_leftovers(parent)
+    mark = _mark_of(work)
+    _clean_up(parent, mark)
     work.report(unit="phase", phase="reading")
     with PayloadWriter(parent) as writer:
+        writer.add_file(mark, b"")
         found = read_source(
             source,
             writer,
@@ -39,6 +42,20 @@ def register(work: Work) -> None:
         work.report(unit="phase", phase="storing")
         _store(work, name, found, writer)
     _drop_upload(work, source)
+
+
+def _mark_of(work: Work) -> str:
+    """Name of a file that says whose work a payload is, in this database or another on the same folder."""
+    with work.transaction() as session:
+        job = jobs.hold(session, job_id=work.job_id, attempt=work.attempt)
+        return f"job-{job.id}-{job.created_at.timestamp():.6f}"
+
+
+def _clean_up(parent: Path, mark: str) -> None:
+    """Remove what earlier attempts left when they were killed: half a payload, or a whole one without its rows."""
+    remove_leftovers(parent)
+    for of_ours in parent.glob(f"*/{mark}"):
+        remove_payload(of_ours.parent)
 
 
 def _order(work: Work) -> tuple[str, Source]:
@@ -70,6 +87,9 @@ def _store(work: Work, name: str, found: Registration, writer: PayloadWriter) ->
             job.dataset_id = dataset.id
             outcome = {"dataset_id": dataset.id, "is_new": is_new, "num_skipped": found.num_skipped}
             jobs.finish(session, job_id=work.job_id, attempt=work.attempt, result=outcome)
+    except Unavailable:
+        # The commit may have been kept. If not, this job's next attempt clears the payload away.
+        raise
     except BaseException:
         if published is not None:
             remove_payload(published)

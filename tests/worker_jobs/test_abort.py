@@ -1,0 +1,121 @@
+"""Ends that someone asked for: an abort, Ctrl-C, a stop of the service, the end of the process that started it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from tests.worker_jobs.worlds import NUM_EPOCHS, PASSES_PER_EPOCH, World, stop, wait_until
+
+PROMISED_SECONDS = 2.0
+
+
+@pytest.fixture(scope="module")
+def digits(world: World):
+    with world.worker():
+        yield world.digits()
+
+
+@pytest.fixture(scope="module")
+def suite(world: World):
+    return world.suite()
+
+
+@pytest.fixture(autouse=True)
+def opened_gate(world: World):
+    yield
+    world.open_gate()
+
+
+def in_the_middle(world: World, digits, **options):
+    """A training that waits in the middle of epoch 1."""
+    world.close_gate(PASSES_PER_EPOCH + 2)
+    training = world.train(digits, **options)
+    world.wait_at_gate()
+    return training
+
+
+def test_a_running_job_ends_within_two_seconds(world, digits, suite):
+    training = in_the_middle(world, digits, suite=suite, tag=True)
+    child = world.child()
+    asked = time.monotonic()
+    world.abort(training.job_id)
+    job = world.wait_for(training.job_id)
+    took = time.monotonic() - asked
+    assert job.state == world.run(training.run_id).state == "aborted"
+    assert job.finished_at is not None
+    assert world.tagging(training.tagging_id).state == "aborted"
+    assert not child.is_running()
+    assert len(world.epochs(training.run_id)) == 1  # what was recorded stays
+    assert took < PROMISED_SECONDS
+
+
+def test_a_queued_job_ends_at_once(world, digits):
+    first = in_the_middle(world, digits)
+    waiting = world.train(digits)
+    asked = time.monotonic()
+    world.abort(waiting.job_id)
+    assert world.job(waiting.job_id).state == world.run(waiting.run_id).state == "aborted"
+    assert time.monotonic() - asked < PROMISED_SECONDS
+    world.open_gate()
+    world.succeed(first.job_id)
+    assert world.job(waiting.job_id).attempt == 0
+    assert world.epochs(waiting.run_id) == []
+
+
+def test_an_aborted_attempt_that_goes_on_all_the_same_is_killed(world, digits):
+    """It does not listen to the polite signal."""
+    training = in_the_middle(world, digits)
+    os.kill(world.child().pid, signal.SIGSTOP)
+    world.abort(training.job_id)
+    assert world.wait_for(training.job_id, seconds=PROMISED_SECONDS).state == "aborted"
+    assert world.child() is None
+
+
+@pytest.fixture
+def lone_world(make_database, short_folder, world, digits):
+    """The same data folder and database; the module's worker has ended."""
+    for worker in world.workers:
+        stop(worker)
+    return world
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_worker_gives_its_job_back(lone_world, digits, number):
+    world = lone_world
+    with world.worker(start_new_session=True) as worker:
+        training = in_the_middle(world, digits)
+        os.killpg(worker.pid, number)  # as a terminal does
+        assert worker.wait(5) == 0
+    job = world.job(training.job_id)
+    assert job.state == world.run(training.run_id).state == "queued"
+    assert len(world.epochs(training.run_id)) == 1
+    world.assert_nobody_left(seconds=1)
+    world.open_gate()
+    with world.worker():
+        job = world.succeed(training.job_id)
+    assert [epoch.attempt for epoch in world.epochs(training.run_id)] == [1] + [2] * (NUM_EPOCHS - 1)
+
+
+def test_an_idle_worker_stops_at_once(lone_world):
+    with lone_world.worker() as worker:
+        ready = lone_world.log().count("ready for jobs")
+        wait_until(lambda: lone_world.log().count("ready for jobs") > ready, "the worker is ready")
+        worker.send_signal(signal.SIGINT)
+        assert worker.wait(5) == 0
+
+
+def test_a_worker_stops_with_the_process_that_started_it(lone_world, digits):
+    world = lone_world
+    reading, writing = os.pipe()
+    with world.worker("--parent-fd", str(reading), pass_fds=(reading,)) as worker:
+        os.close(reading)
+        training = in_the_middle(world, digits)
+        os.close(writing)
+        assert worker.wait(5) == 0
+    assert world.job(training.job_id).state == "queued"
+    world.assert_nobody_left(seconds=1)
+    world.abort(training.job_id)
