@@ -27,7 +27,7 @@ from sondage.errors import (
 if TYPE_CHECKING:
     from sondage.client import Client
     from sondage.curves import Curves
-    from sondage.recorder import MemorySink, Recorder, Sink
+    from sondage.recorder import MemorySink, Recorder, Run, Sink, init
 
 __version__ = "0.1.0"
 
@@ -45,11 +45,13 @@ __all__ = [
     "NotFound",
     "Recorder",
     "RowError",
+    "Run",
     "Sink",
     "SondageError",
     "Unavailable",
     "Unsupported",
     "__version__",
+    "init",
 ]
 
 _HOMES = {
@@ -57,7 +59,9 @@ _HOMES = {
     "Curves": "sondage.curves",
     "MemorySink": "sondage.recorder",
     "Recorder": "sondage.recorder",
+    "Run": "sondage.recorder",
     "Sink": "sondage.recorder",
+    "init": "sondage.recorder",
 }
 
 

@@ -12,6 +12,7 @@ from sondage.client.datasets import Datasets
 from sondage.client.http import Http
 from sondage.client.jobs import Jobs
 from sondage.client.problems import checked
+from sondage.client.recording import Recording
 from sondage.client.runs import Runs
 from sondage.client.scores import Scores
 from sondage.client.suites import Suites
@@ -68,6 +69,7 @@ class Client:
         self.runs = Runs(self.http, self.jobs, self.datasets)
         self.taggings = Taggings(self.http, self.jobs, self.datasets, self.suites, self.runs)
         self.scores = Scores(self.http, self.datasets)
+        self.recording = Recording(self.http, self.datasets)
 
     @property
     def url(self) -> str:

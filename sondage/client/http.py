@@ -116,6 +116,18 @@ class Http:
 
     # ---- bytes and files
 
+    def send(
+        self,
+        model: type[Model],
+        method: str,
+        path: str,
+        content: bytes,
+        headers: Mapping[str, str],
+        **parameters: Any,
+    ) -> Model:
+        """Send bytes that may be sent again: doing it twice does no harm."""
+        return _parsed(model, self._send(method, path, parameters, headers, lambda: content, again=True))
+
     def fetch(self, path: str, **parameters: Any) -> httpx.Response:
         return self._send("GET", path, parameters, again=True)
 

@@ -51,7 +51,7 @@ def _padded(buffer: bytes) -> bytes:
 def _message(kind: int, header: Callable[[_Out], int], body_bytes: int) -> bytes:
     out = _Out()
     out.finish(out.table([(0, "h", _V5), (1, "B", kind), (2, "offset", header(out)), (3, "q", body_bytes)]))
-    return struct.pack("<Ii", 0xFFFFFFFF, len(out.bytes())) + out.bytes()
+    return struct.pack("<Ii", 0xFFFFFFFF, len(out.written())) + out.written()
 
 
 def _schema(out: _Out, columns: Mapping[str, Column], metadata: Mapping[str, str]) -> int:
@@ -94,7 +94,7 @@ class _Out:
         self._parts: list[bytes] = []
         self._size = 0
 
-    def bytes(self) -> bytes:
+    def written(self) -> bytes:
         return b"".join(reversed(self._parts))
 
     def finish(self, root: int) -> None:

@@ -98,7 +98,7 @@ def _check_complete(
         )
     missing = [name for name in dtypes if name not in values and name != COUNT]
     derived = [name for name in missing if name in FROM_LOGITS]
-    if logits is None and missing or derived != missing:
+    if (logits is None and missing) or derived != missing:
         lacking = missing if logits is None else [name for name in missing if name not in derived]
         raise InvalidInput(
             f"This run records {', '.join(dtypes)}, and this batch says nothing of {', '.join(lacking)}: "

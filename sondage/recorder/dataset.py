@@ -49,6 +49,11 @@ class Examples:
             return len(self.class_names)
         return None if self.labels is None else int(self.labels.max()) + 1
 
+    @property
+    def num_train(self) -> int | None:
+        """Examples of the train split, which is all of them where no split is given."""
+        return self.num_examples if self._splits is None else self._splits.count("train")
+
     def rows_of(self, keys: Any) -> AnyArray:
         """Rows of the ids that a batch names.
 

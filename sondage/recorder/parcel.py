@@ -30,13 +30,14 @@ class Parcel:
     rank: int
     num_rows: int
     channels: Mapping[str, AnyArray] = field(repr=False)
-    metrics: Mapping[str, float | None]
+    metrics: Mapping[str, Any]
     counts: Mapping[str, int]
-    coverage: float
+    coverage: float | None
 
     def emptied(self) -> Parcel:
         """What is left of it when there is no room to keep it."""
-        return replace(self, channels={}, counts=dict.fromkeys(self.counts, 0), coverage=0.0)
+        metrics = {**self.metrics, "lost": True}
+        return replace(self, channels={}, counts=dict.fromkeys(self.counts, 0), coverage=0.0, metrics=metrics)
 
     def to_bytes(self) -> bytes:
         """Magic, length of the header, header in JSON, channels little-endian, SHA-256 of all before."""

@@ -22,7 +22,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,8 @@ class RunSpec:
     protocol: Mapping[str, Any]
     world_size: int
     client_version: str
-    created: bool = field(default=False, compare=False)
-    """The run is known to exist on the server: whoever goes on resumes it."""
+    session: str
+    """A word of this training, the same from all its ranks and from whoever sends what they left."""
 
     def differences(self, other: RunSpec) -> list[str]:
         """Names of what another recording of the same run may not change."""

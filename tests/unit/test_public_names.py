@@ -29,11 +29,13 @@ PUBLIC = [
     "NotFound",
     "Recorder",
     "RowError",
+    "Run",
     "Sink",
     "SondageError",
     "Unavailable",
     "Unsupported",
     "__version__",
+    "init",
 ]
 HEAVY = [
     "torch",
@@ -81,7 +83,7 @@ def test_importing_the_library_imports_nothing_heavy() -> None:
 
 
 def test_recording_and_curves_need_numpy_alone() -> None:
-    loaded = modules_after("import sondage; sondage.Recorder, sondage.Curves")
+    loaded = modules_after("import sondage; sondage.Recorder, sondage.Curves, sondage.init")
     assert loaded & set(HEAVY) == set()
     assert "numpy" in loaded
 

@@ -1,0 +1,95 @@
+"""③ `client.recording`: what a recorder sends. Rows and numbers; no input of an example is ever among it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from pydantic import BaseModel
+
+from sondage import __version__
+from sondage.client.datasets import Datasets
+from sondage.client.http import Http
+from sondage.client.problems import checked
+from sondage.types import AnyArray
+from sondage.wire import (
+    PROTOCOL,
+    BlockStored,
+    Dataset,
+    EpochClose,
+    EpochState,
+    RecordedRun,
+    RecordedRunCreate,
+    Run,
+    RunFinish,
+)
+
+if TYPE_CHECKING:
+    from sondage.recorder.parcel import Parcel
+    from sondage.recorder.spool import RunSpec
+
+Answered = TypeVar("Answered", bound=BaseModel)
+HANDSHAKE = {"Sondage-Client": f"{__version__}; protocol={PROTOCOL}"}
+ARROW = "application/vnd.apache.arrow.stream"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """`client.recording`. Every call may be made again: doing it twice does no harm."""
+
+    http: Http
+    datasets: Datasets
+
+    def dataset(self, name: str, content: bytes | None) -> Dataset:
+        """Make a dataset of ids and labels, given as an Arrow stream; without, the newest of this name."""
+        if content is None:
+            return self.datasets.get(name)
+        path = self.http.of_project("datasets", "recorded")
+        return self.http.send(Dataset, "POST", path, content, {**HANDSHAKE, "Content-Type": ARROW}, name=name)
+
+    def begin(self, spec: RunSpec, dataset: Dataset, *, resume: bool) -> RecordedRun:
+        """Make the run; one of the same session, or with `resume` of the same name, is gone on with."""
+        body = checked(
+            RecordedRunCreate,
+            name=spec.run,
+            dataset_id=dataset.id,
+            num_epochs=spec.num_epochs,
+            num_rows=dataset.num_examples,
+            channels=dict(spec.channels),
+            protocol=dict(spec.protocol),
+            client_version=spec.client_version,
+            resume=resume,
+            world_size=spec.world_size,
+            session=spec.session,
+        )
+        return self._post(RecordedRun, self.http.of_project("runs", "recorded"), body)
+
+    def put(self, run_id: int, channel: str, epoch: int, shard: int, rank: int, values: AnyArray) -> None:
+        """Send one shard of one channel, little-endian."""
+        path = self.http.of_project("runs", run_id, "curves", channel, epoch, shard)
+        headers = {**HANDSHAKE, "Content-Type": "application/octet-stream"}
+        content = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
+        form: Mapping[str, Any] = {"rank": rank, "num_rows": len(values), "dtype": values.dtype.name}
+        self.http.send(BlockStored, "PUT", path, content, headers, **form)
+
+    def close(self, run_id: int, parcel: Parcel) -> EpochState:
+        """Say that a rank has sent its part of an epoch."""
+        body = checked(
+            EpochClose,
+            rank=parcel.rank,
+            metrics=dict(parcel.metrics),
+            counts=dict(parcel.counts),
+            coverage=parcel.coverage,
+        )
+        return self._post(EpochState, self.http.of_project("runs", run_id, "epochs", parcel.epoch), body)
+
+    def finish(self, run_id: int, state: str, *, force: bool = False) -> Run:
+        """End a run. `force` closes epochs that still wait for ranks with what is there."""
+        body = checked(RunFinish, state=state, force=force)
+        return self._post(Run, self.http.of_project("runs", run_id, "finish"), body)
+
+    def _post(self, model: type[Answered], path: str, body: BaseModel) -> Answered:
+        content = body.model_dump_json().encode()
+        return self.http.send(model, "POST", path, content, {**HANDSHAKE, "Content-Type": "application/json"})

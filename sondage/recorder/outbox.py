@@ -1,0 +1,166 @@
+"""③ Closed epochs on their way out: in memory for a moment, then on the disk until the server has them.
+
+The training's thread only appends to a list. A thread of the outbox writes to the disk; where the disk is full or
+gone, the newest epochs are kept in memory, and what has no room any more is counted as lost.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from sondage.recorder.parcel import Parcel
+from sondage.recorder.spool import RankState, RunFolder
+
+KEPT_IN_MEMORY = 4
+"""Epochs. One is there while it is written; more only while the disk cannot be written to."""
+RETRY_DISK_SECONDS = 5.0
+
+
+class Outbox:
+    """Takes closed epochs without waiting for anything, and hands them out in order.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        Held by this process.
+    trouble : callable
+        Gets a message when the disk cannot be written to.
+    """
+
+    def __init__(self, folder: RunFolder, trouble: Callable[[str], None]) -> None:
+        self.folder = folder
+        self.state = folder.state()
+        self.num_lost = 0
+        self._trouble = trouble
+        self._memory: list[Parcel] = []
+        self._on_disk = folder.epochs()
+        self.state.next_epoch = max([self.state.next_epoch, *(epoch + 1 for epoch in self._on_disk)])
+        self._changed = threading.Condition()
+        self._disk_fails = False
+        self._closed = False
+        self._thread = threading.Thread(target=self._write_all, name="sondage-spool", daemon=True)
+        self._thread.start()
+
+    # ---- the training's side
+
+    def put(self, parcel: Parcel) -> None:
+        """Take a closed epoch. Never waits for a disk or a network."""
+        with self._changed:
+            self._memory.append(parcel)
+            self.state.next_epoch = parcel.epoch + 1
+            self._make_room()
+            self._changed.notify_all()
+
+    def finish(self, state: str) -> None:
+        with self._changed:
+            self.state.finish = state
+            self._save_state()
+            self._changed.notify_all()
+
+    @property
+    def pending(self) -> int:
+        """Epochs that the server does not have."""
+        with self._changed:
+            return len(self._on_disk) + len(self._memory)
+
+    def wait_until_spooled(self, timeout_seconds: float) -> bool:
+        """Wait until nothing is in memory alone."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._memory, timeout_seconds)
+
+    def close(self) -> None:
+        """End the thread; what is in memory and cannot be written is lost."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join(timeout=RETRY_DISK_SECONDS)
+
+    # ---- the sender's side
+
+    def next(self, timeout_seconds: float | None = None) -> Parcel | None:
+        """The first epoch that waits; None when the time is up, or when the run has ended and none is left."""
+        with self._changed:
+            self._changed.wait_for(self._has_news, timeout_seconds)
+            if not self._on_disk:
+                return self._memory[0] if self._disk_fails and self._memory else None
+            epoch = self._on_disk[0]
+        return self.folder.read_epoch(epoch)
+
+    def acknowledge(self, epoch: int) -> None:
+        """The server has it."""
+        with self._changed:
+            self.state.sent_epochs = max(self.state.sent_epochs, epoch + 1)
+            self._save_state()
+            self._memory = [parcel for parcel in self._memory if parcel.epoch != epoch]
+            self._on_disk = [waiting for waiting in self._on_disk if waiting != epoch]
+            self._changed.notify_all()
+        try:
+            self.folder.delete_epoch(epoch)
+        except OSError as fault:
+            self._trouble(f"{self.folder.path} cannot be tidied up ({fault.strerror}).")
+
+    def go_on_from(self, epoch: int) -> None:
+        """The next epoch to be closed is this one; later ones that wait will be recorded once more."""
+        with self._changed:
+            for waiting in [one for one in self._on_disk if one >= epoch]:
+                self.folder.delete_epoch(waiting)
+                self._on_disk.remove(waiting)
+            self.state = RankState(epoch, min(self.state.sent_epochs, epoch))
+            self._save_state()
+
+    def _has_news(self) -> bool:
+        ready = self._on_disk or (self._disk_fails and self._memory)
+        return bool(self._closed or ready or (self.state.finish and not self._memory))
+
+    # ---- the disk
+
+    def _write_all(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._memory or self._closed)
+                if not self._memory:
+                    return
+                parcel = self._memory[0]
+            if not self._written(parcel):
+                with self._changed:
+                    if self._closed:
+                        return
+                    self._changed.wait(RETRY_DISK_SECONDS)
+
+    def _written(self, parcel: Parcel) -> bool:
+        try:
+            self.folder.write_epoch(parcel)
+        except OSError as fault:
+            with self._changed:
+                self._disk_fails = True
+                self._changed.notify_all()
+            self._trouble(
+                f"The spool folder {self.folder.path} cannot be written to ({fault.strerror}). The newest "
+                f"{KEPT_IN_MEMORY} epochs are kept in memory; make room on the disk."
+            )
+            return False
+        with self._changed:
+            self._disk_fails = False
+            # It may have been sent, or given up for want of room, while it was being written.
+            if parcel in self._memory:
+                self._memory.remove(parcel)
+                self._on_disk.append(parcel.epoch)
+            self._changed.notify_all()
+        return True
+
+    def _make_room(self) -> None:
+        full = [place for place, parcel in enumerate(self._memory) if parcel.channels]
+        for place in full[:-KEPT_IN_MEMORY]:
+            self._memory[place] = self._memory[place].emptied()
+            self.num_lost += 1
+            self._trouble(
+                f"Epoch {self._memory[place].epoch} is lost: the server is away and {self.folder.path} cannot be "
+                "written to."
+            )
+
+    def _save_state(self) -> None:
+        try:
+            self.folder.write_state(self.state)
+        except OSError as fault:
+            self._trouble(f"{self.folder.path} cannot be written to ({fault.strerror}).")

@@ -1,0 +1,377 @@
+"""③ A run that is recorded from the user's own training loop."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from sondage.errors import Conflict, InvalidInput, Unavailable
+from sondage.recorder.arrays import ArrayBuffer
+from sondage.recorder.dataset import Examples
+from sondage.recorder.figures import figures, plain_metrics
+from sondage.recorder.outbox import Outbox
+from sondage.recorder.parcel import Parcel
+from sondage.recorder.sender import Sender
+from sondage.recorder.spool import RunSpec
+from sondage.recorder.trouble import LOG, Trouble
+from sondage.types import AnyArray
+
+if TYPE_CHECKING:
+    from sondage.client.tagged import PendingTags
+
+EXIT_SECONDS = 5.0
+STATES = ("finished", "failed", "aborted")
+
+
+class ChannelBuffer(Protocol):
+    """Holds the epoch under way (`ArrayBuffer`, `sondage.torch.EpochBuffer`)."""
+
+    def log(self, rows: Any, logits: Any, labels: Any, loss: Any, **values: Any) -> None: ...
+
+    def collect(self) -> tuple[dict[str, AnyArray], AnyArray]: ...
+
+    def reset(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What `init` puts a run together from."""
+
+    spec: RunSpec
+    rank: int
+    examples: Examples
+    num_rows: int | None
+    num_to_see: int | None
+    """Rows that an epoch is to see: those of the train split."""
+    training_loss: str | None
+    outbox: Outbox
+    sender: Sender | None
+    trouble: Trouble
+    connect: Callable[[], Any]
+
+
+class Run:
+    """Records every example's losses, epoch by epoch. Made by `sondage.init`.
+
+    Wrong arguments raise at once. Whatever else goes wrong, the training goes on: there is one warning, and the
+    epochs wait in the spool folder until the server has them.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._process = os.getpid()
+        self._buffer: ChannelBuffer | None = None
+        self._uses_torch = False
+        self._num_lost_batches = 0
+        self._started = time.monotonic()
+        self._finished = False
+        atexit.register(self._at_exit)
+
+    @property
+    def name(self) -> str:
+        return self._parts.spec.run
+
+    @property
+    def next_epoch(self) -> int:
+        """The epoch under way, from 0: how many are closed. After `init(resume=True)`, where to go on."""
+        return self._parts.outbox.state.next_epoch
+
+    @property
+    def num_unsent(self) -> int:
+        """Closed epochs that the server does not have yet."""
+        return self._parts.outbox.pending
+
+    @property
+    def num_lost(self) -> int:
+        """Closed epochs that are lost: the disk was full and the server away. Each is recorded as not seen."""
+        return self._parts.outbox.num_lost
+
+    def log(
+        self,
+        *,
+        rows: Any = None,
+        keys: Any = None,
+        loss: Any = None,
+        logits: Any = None,
+        labels: Any = None,
+        margin: Any = None,
+        predicted: Any = None,
+        **extra: Any,
+    ) -> None:
+        """Take one batch, of B examples.
+
+        Arrays may be of NumPy or PyTorch, on any device and of any floating type. They are kept, not copied, and
+        worked out some batches later: do not write to them in place. Nothing waits for the device.
+
+        Parameters
+        ----------
+        rows : integers, shape (B,)
+            Positions of the examples in the dataset, from 0. Or, instead:
+        keys : texts or numbers, shape (B,)
+            Ids of the examples, as given to `init(ids=…)`.
+        loss : floats, shape (B,), optional
+            The plain cross-entropy of each example against its given label, in nats, high is bad: `reduction="none"`,
+            without smoothing, mixing or weights. Recorded as it is; worked out from logits and labels where it is
+            not given, and always under `init(training_loss=…)`. NaN and infinity are recorded and counted.
+        logits : floats, shape (B, C), optional
+            What margin, predicted class and loss are worked out from.
+        labels : integers in 0…C−1, shape (B,), optional
+            The given labels; those of `init(labels=…)` when not given.
+        margin : floats, shape (B,), optional
+            The given label's logit less the largest other one; low is bad.
+        predicted : integers, shape (B,), optional
+            The predicted class.
+        **extra
+            Further channels, shape (B,), each named in `init(channels=…)`.
+
+        Raises
+        ------
+        InvalidInput
+            Something is missing or does not fit together, a row is not in the dataset, an id is not known. What
+            stands on a device is looked at by `end_epoch`.
+        """
+        self._check_may_record()
+        if self._parts.training_loss is not None:
+            loss = None
+        named = {"loss": loss, "margin": margin, "predicted": predicted}
+        known = {name: value for name, value in named.items() if name in self._parts.spec.channels}
+        values = {name: value for name, value in {**known, **extra}.items() if value is not None}
+        found = self._rows(rows, keys)
+        buffer = self._buffer_for((found, logits, labels, *values.values()))
+        as_array = self._as_array
+        given = {name: as_array(value) for name, value in values.items()}
+        try:
+            buffer.log(as_array(found), as_array(logits), as_array(labels), given.pop("loss", None), **given)
+        except InvalidInput:
+            raise
+        except Exception as fault:  # such as a device without memory: the training may well have enough
+            self._num_lost_batches += 1
+            self._parts.trouble(f"Some batches could not be recorded ({fault}).")
+
+    def end_epoch(self, *, epoch: int | None = None, **metrics: Any) -> None:
+        """Close the epoch: one copy from the device; a thread of its own writes and sends it.
+
+        Parameters
+        ----------
+        epoch : int, optional
+            Its number, where the training counts by itself: one that is closed already, as after going back to an
+            older checkpoint, is left as it was recorded first.
+        **metrics : numbers or texts
+            Figures of the epoch, such as `validation_accuracy=0.93`. Train loss and accuracy, coverage (the share of
+            examples seen), num_repeated and num_nonfinite are added.
+
+        Raises
+        ------
+        InvalidInput
+            Rows or labels on the device were out of range; `epoch` leaves one out; a metric is no number.
+        """
+        self._check_may_record()
+        said = plain_metrics(metrics)
+        number = self._epoch_number(epoch)
+        channels, count = self._collected()
+        if number is None:
+            return
+        found = figures(channels, count)
+        seen = found["num_seen"]
+        seconds, self._started = time.monotonic() - self._started, time.monotonic()
+        lost, self._num_lost_batches = self._num_lost_batches, 0
+        more = {"seconds": seconds, **({"num_lost_batches": lost} if lost else {})}
+        expected = self._parts.num_to_see or len(count)
+        self._parts.outbox.put(
+            Parcel(
+                epoch=number,
+                rank=self._parts.rank,
+                num_rows=len(count),
+                channels=channels,
+                metrics={**found, **more, **said},
+                counts=dict.fromkeys(self._parts.spec.channels, seen),
+                coverage=min(1.0, seen / expected) if expected else None,
+            )
+        )
+
+    def finish(self, state: str = "finished", *, timeout_seconds: float = 30.0) -> None:
+        """End the run, and wait until the server has it, at most for the given time.
+
+        What is left then stays in the spool folder; a message says how to send it. An epoch under way is dropped.
+
+        Parameters
+        ----------
+        state : {"finished", "failed", "aborted"}
+        timeout_seconds : float
+        """
+        if state not in STATES:
+            raise InvalidInput(f"state is {state!r}: one of {', '.join(STATES)}.", field="state")
+        if self._finished:
+            return
+        self._check_may_record()
+        self._finished = True
+        atexit.unregister(self._at_exit)
+        parts, started = self._parts, time.monotonic()
+        parts.outbox.wait_until_spooled(timeout_seconds)
+        parts.outbox.finish(state)
+        left = max(0.0, timeout_seconds - (time.monotonic() - started))
+        arrived = parts.sender is not None and parts.sender.finish(left)
+        if parts.sender is None or parts.sender.refused is not None:
+            parts.outbox.close()
+            parts.outbox.folder.release()
+        if not arrived:
+            self._say_what_is_left()
+
+    def tag(
+        self, *, suite: str | int | None = None, k: int | None = None, timeout_seconds: float = 30.0
+    ) -> PendingTags:
+        """Tag the examples by the curves of this run; `.wait()` gives the result.
+
+        Parameters
+        ----------
+        suite : str or int, optional
+            Name or number of a suite of probes; the one planted in the run when not given.
+        k : int, optional
+            Neighbours; from the suite's size when not given.
+
+        Raises
+        ------
+        Conflict
+            The run has not finished.
+        Unavailable
+            The server does not have all of it.
+        """
+        if not self._finished:
+            raise Conflict("Call finish() first: a tagging looks at whole curves.")
+        if self._parts.sender is None or not self._parts.sender.finish(timeout_seconds):
+            path = self._parts.outbox.folder.path
+            raise Unavailable(f"The server does not have all of this run: sondage sync {path}, then tag it.")
+        tagged: Any = import_module("sondage.client.tagged")
+        pending: PendingTags = tagged.PendingTags.create(self._parts.connect(), self.name, suite=suite, k=k)
+        return pending
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.finish()
+        else:
+            self.finish("failed" if issubclass(kind, Exception) else "aborted", timeout_seconds=EXIT_SECONDS)
+
+    def __reduce__(self) -> Any:
+        # A copy in another process, as a data loader's worker gets, must not record a second time.
+        return (import_module("sondage.recorder.disabled").DisabledRun, (self.name,))
+
+    # ---- arguments
+
+    def _check_may_record(self) -> None:
+        if os.getpid() != self._process:
+            raise InvalidInput(
+                "This run was begun in another process: record where the model trains, not in a data loader's "
+                "worker; or call init in each process, with its rank."
+            )
+        if self._finished:
+            raise InvalidInput("This run has finished: go on with init(resume=True).")
+
+    def _rows(self, rows: Any, keys: Any) -> Any:
+        if (rows is None) == (keys is None):
+            raise InvalidInput(
+                "Say which examples these are: pass rows= or keys=, one of them.", field="rows"
+            )
+        return self._parts.examples.rows_of(keys) if rows is None else rows
+
+    def _epoch_number(self, asked: int | None) -> int | None:
+        if asked is None or asked == self.next_epoch:
+            return self.next_epoch
+        if 0 <= asked < self.next_epoch:
+            return None
+        raise InvalidInput(
+            f"epoch is {asked}, and the next one of this run is {self.next_epoch}: none may be left out.",
+            field="epoch",
+        )
+
+    # ---- the epoch under way
+
+    def _buffer_for(self, arrays: tuple[Any, ...]) -> ChannelBuffer:
+        if self._buffer is None:
+            parts = self._parts
+            torch = sys.modules.get("torch")
+            tensors = [one for one in arrays if torch is not None and isinstance(one, torch.Tensor)]
+            self._uses_torch = bool(tensors)
+            if tensors:
+                self._buffer = _torch_buffer(
+                    parts, next((t for t in tensors[::-1] if t.is_floating_point()), tensors[0])
+                )
+            else:
+                self._buffer = ArrayBuffer(
+                    parts.num_rows, channels=parts.spec.channels, labels=parts.examples.labels
+                )
+        return self._buffer
+
+    def _as_array(self, value: Any) -> Any:
+        """In the buffer's own kind of array; what is so already stays as it is."""
+        if value is None:
+            return None
+        torch = sys.modules.get("torch")
+        is_tensor = torch is not None and isinstance(value, torch.Tensor)
+        if self._uses_torch and torch is not None:
+            return value if is_tensor else torch.as_tensor(np.asarray(value))
+        if is_tensor:
+            value = value.detach().cpu()
+            return (value.float() if value.is_floating_point() else value).numpy()
+        return np.asarray(value)
+
+    def _collected(self) -> tuple[dict[str, AnyArray], AnyArray]:
+        try:
+            if self._buffer is not None:
+                return self._buffer.collect()
+        except InvalidInput:
+            raise
+        except Exception as fault:
+            self._parts.trouble(f"Epoch {self.next_epoch} could not be recorded ({fault}).")
+        return {}, np.zeros(self._parts.num_rows or 0, np.int32)
+
+    # ---- the end
+
+    def _say_what_is_left(self) -> None:
+        outbox = self._parts.outbox
+        if outbox.state.next_epoch:
+            LOG.warning(
+                "Run %s: %d epochs wait in %s. They are sent by: sondage sync %s",
+                self.name,
+                outbox.pending,
+                outbox.folder.path,
+                outbox.folder.path,
+            )
+
+    def _at_exit(self) -> None:
+        """A program that ends without `finish`: nothing is lost, and the run can be gone on with."""
+        if os.getpid() != self._process or self._finished:
+            return
+        self._parts.outbox.wait_until_spooled(EXIT_SECONDS)
+        LOG.warning(
+            "Run %s was not finished: call run.finish() at the end, or use it as a context manager. %d of its "
+            "epochs wait in %s; init(resume=True) goes on with it.",
+            self.name,
+            self.num_unsent,
+            self._parts.outbox.folder.path,
+        )
+
+
+def _torch_buffer(parts: Parts, example: Any) -> ChannelBuffer:
+    torch_part: Any = import_module("sondage.torch.buffer")
+    labels = parts.examples.labels
+    buffer: ChannelBuffer = torch_part.EpochBuffer(
+        parts.num_rows,
+        device=example.device,
+        channels=parts.spec.channels,
+        labels=None if labels is None else torch_part.torch.from_numpy(labels),
+    )
+    return buffer
