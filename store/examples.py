@@ -75,18 +75,29 @@ def listed(
 
 def keys(session: Session, *, dataset_id: int, indices: Sequence[int]) -> dict[int, str]:
     """The keys of some examples, by index."""
-    query = 'SELECT "index", key FROM examples WHERE dataset_id = %s AND "index" = ANY(%s)'
-    return dict(fetch_binary(session, query, [dataset_id, list(indices)]))
+    # A join, here and below: `= ANY` reads the whole dataset while a new table has no statistics (1.28 M examples,
+    # 5,000 of them wanted: 7 s, joined 0.01 s).
+    query = (
+        'SELECT "index", key FROM unnest(%s::int8[]) AS wanted ("index") JOIN examples USING ("index")'
+        " WHERE dataset_id = %s"
+    )
+    return dict(fetch_binary(session, query, [list(indices), dataset_id]))
 
 
 def labels(session: Session, *, dataset_id: int, indices: Sequence[int]) -> dict[int, int]:
     """The given labels of some examples, by index."""
-    query = 'SELECT "index", label FROM examples WHERE dataset_id = %s AND "index" = ANY(%s)'
-    return dict(fetch_binary(session, query, [dataset_id, list(indices)]))
+    query = (
+        'SELECT "index", label FROM unnest(%s::int8[]) AS wanted ("index") JOIN examples USING ("index")'
+        " WHERE dataset_id = %s"
+    )
+    return dict(fetch_binary(session, query, [list(indices), dataset_id]))
 
 
 def indices_of(session: Session, *, dataset_id: int, keys: Sequence[str]) -> dict[str, tuple[int, str]]:
     """Index and split of each key that exists."""
-    query = 'SELECT key, "index", split FROM examples WHERE dataset_id = %s AND key = ANY(%s)'
-    rows = fetch_binary(session, query, [dataset_id, list(keys)])
+    query = (
+        'SELECT key, "index", split FROM unnest(%s::text[]) AS wanted (key) JOIN examples USING (key)'
+        " WHERE dataset_id = %s"
+    )
+    rows = fetch_binary(session, query, [list(keys), dataset_id])
     return {key: (index, split) for key, index, split in rows}
