@@ -214,15 +214,20 @@ def left_behind(session: Session, *, silent_seconds: float, worker_id: int | Non
 
 
 def offer_again(session: Session, *, entries: Sequence[int]) -> list[int]:
-    """Put held entries of the queue back, those that another is not just putting back; returns their jobs."""
+    """Replace held entries of the queue, those that another is not just replacing; returns their jobs.
+
+    By new ones: a worker that only slept will still remove the entry that it had.
+    """
     statement = text(
-        "WITH held AS MATERIALIZED ("
-        "SELECT id, args FROM procrastinate.procrastinate_jobs"
+        "DELETE FROM procrastinate.procrastinate_jobs WHERE id IN ("
+        "SELECT id FROM procrastinate.procrastinate_jobs"
         " WHERE id = ANY(:entries) AND status = 'doing' FOR UPDATE SKIP LOCKED)"
-        " SELECT procrastinate.procrastinate_retry_job_v2(id, now(), NULL, NULL, NULL),"
-        " (args ->> 'job_id')::bigint FROM held"
+        " RETURNING (args ->> 'job_id')::bigint"
     )
-    return [row[1] for row in session.execute(statement, {"entries": list(entries)})]
+    offered = list(session.scalars(statement, {"entries": list(entries)}))
+    for job_id in offered:
+        tell_workers(session, job_id=job_id)
+    return offered
 
 
 def tell_forgotten(session: Session) -> list[int]:

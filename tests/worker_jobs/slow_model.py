@@ -7,6 +7,7 @@ until the file is gone. It says so by making the file `at_gate`.
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -38,6 +39,13 @@ class Slow(nn.Module):
 
 def build(spec: InputSpec) -> nn.Module:
     return Slow(spec, Path(os.environ["SONDAGE_DATA_DIR"]))
+
+
+def with_a_helper(spec: InputSpec) -> nn.Module:
+    """Starts a process of its own, which writes its number to the file `helper`."""
+    helper = subprocess.Popen(["sleep", "600"])
+    Path(os.environ["SONDAGE_DATA_DIR"], "helper").write_text(str(helper.pid))
+    return build(spec)
 
 
 def die(spec: InputSpec) -> nn.Module:

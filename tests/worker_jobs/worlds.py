@@ -27,11 +27,12 @@ from store.tables import Dataset, Epoch, Job, Run, Suite, Tagging
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOW_MODEL = "tests.worker_jobs.slow_model"
-NUM_EXAMPLES, BATCH_SIZE, NUM_EPOCHS = 300, 50, 4
-PASSES_PER_EPOCH = NUM_EXAMPLES // BATCH_SIZE
+BATCH_SIZE, NUM_EPOCHS = 50, 4
+PASSES_PER_EPOCH = 6
 CHANNELS = ("loss", "margin", "predicted")
 OPEN = ("queued", "running")
-DIGITS = {"kind": "digits", "limit": NUM_EXAMPLES, "noise": {"share": 0.1, "seed": 1}}
+DIGITS = {"kind": "digits", "limit": 330, "validation_share": 0.1, "noise": {"share": 0.1, "seed": 1}}
+"""About 300 train examples: six batches."""
 
 
 def wait_until(happened: Callable[[], Any], what: str, *, seconds: float = 60.0) -> Any:
