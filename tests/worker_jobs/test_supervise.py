@@ -1,0 +1,181 @@
+"""What a worker does about attempts that are superseded, processes that die every time, and jobs nobody holds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+from sqlalchemy import text
+
+from store import jobs
+from tests.worker_jobs.worlds import (
+    NUM_EPOCHS,
+    PASSES_PER_EPOCH,
+    ROOT,
+    SLOW_MODEL,
+    World,
+    assert_equal_curves,
+    stop,
+    wait_until,
+)
+
+
+@pytest.fixture(scope="module")
+def digits(world: World):
+    """Made by a worker that has ended."""
+    with world.worker():
+        return world.digits()
+
+
+@pytest.fixture(autouse=True)
+def opened_gate(world: World):
+    yield
+    world.open_gate()
+
+
+def take(world: World, job_id: int) -> int:
+    with world.session() as session:
+        job = jobs.take(session, job_id=job_id, worker="test")
+        assert job is not None
+        return job.attempt
+
+
+def test_an_orphan_is_refused(world, digits):
+    """A child whose attempt was superseded while it trained: its next epoch is refused, and it leaves."""
+    world.close_gate(PASSES_PER_EPOCH + 2)
+    training = world.train(digits)
+    attempt = take(world, training.job_id)
+    reading, writing = os.pipe()
+    command = [sys.executable, "-m", "worker.child", "--job-id", str(training.job_id)]
+    command += ["--attempt", str(attempt), "--parent-fd", str(reading)]
+    orphan = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=world.environment(),
+        pass_fds=(reading,),
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
+    os.close(reading)
+    world.wait_at_gate()
+    before = world.recorded(training.run_id)
+    newer = take(world, training.job_id)
+    assert newer == attempt + 1
+    world.open_gate()
+    _, said = orphan.communicate(timeout=20)
+    os.close(writing)
+    assert orphan.returncode == 3
+    assert f"Attempt {attempt} of job {training.job_id} was superseded" in said
+    assert_equal_curves(world.recorded(training.run_id), before)
+    assert [epoch.attempt for epoch in world.epochs(training.run_id)] == [attempt]
+    assert world.job(training.job_id).state == "running"
+    world.abort(training.job_id)
+    with world.session() as session:
+        jobs.abort(session, job_id=training.job_id, attempt=newer)
+
+
+def test_a_worker_that_was_asleep_gives_way(world, digits):
+    """Its job was taken over meanwhile: it ends its own attempt, and the other's goes on."""
+    world.close_gate(PASSES_PER_EPOCH + 2)
+    with world.worker() as sleeper:
+        training = world.train(digits)
+        world.wait_at_gate()
+        child = world.child()
+        sleeper.send_signal(signal.SIGSTOP)
+        with world.worker():
+            wait_until(lambda: world.job(training.job_id).attempt == 2, "the job is taken over")
+            sleeper.send_signal(signal.SIGCONT)
+            wait_until(lambda: not child.is_running(), "the superseded child has ended", seconds=5)
+            world.open_gate()
+            world.succeed(training.job_id)
+    assert [epoch.attempt for epoch in world.epochs(training.run_id)] == [1] + [2] * (NUM_EPOCHS - 1)
+    assert world.job(training.job_id).attempt == 2
+
+
+def test_a_process_that_dies_every_time_is_given_up(world, digits):
+    world.settings["SONDAGE_MAX_ATTEMPTS"] = "2"
+    try:
+        with world.worker():
+            training = world.train(digits, model=f"{SLOW_MODEL}:die")
+            job = world.wait_for(training.job_id)
+    finally:
+        del world.settings["SONDAGE_MAX_ATTEMPTS"]
+    assert job.state == world.run(training.run_id).state == "failed"
+    assert "Given up after 2 attempts" in job.error
+    assert "memory" in job.error
+
+
+def test_attempts_that_got_somewhere_do_not_count(world, digits):
+    """A long training may be interrupted more often than `max_attempts`, as long as epochs are closed between."""
+    training = world.train(digits)
+    world.settings["SONDAGE_MAX_ATTEMPTS"] = "1"
+    try:
+        world.close_gate(PASSES_PER_EPOCH + 2)
+        with world.worker():
+            world.wait_at_gate()
+        assert world.job(training.job_id).state == "queued"
+        world.open_gate()
+        with world.worker():
+            assert world.succeed(training.job_id).attempt == 2
+    finally:
+        del world.settings["SONDAGE_MAX_ATTEMPTS"]
+
+
+def test_a_job_without_an_entry_in_the_queue_is_found(world, digits):
+    """As after a worker's breakdown over it, or when only our own tables were restored."""
+    training = world.train(digits)
+    with world.session() as session:
+        session.execute(text("DELETE FROM procrastinate.procrastinate_jobs"))
+    with world.worker():
+        world.succeed(training.job_id)
+
+
+def test_lost_connections_do_not_silence_a_worker(world, digits):
+    """Every connection is cut, more than once: signs of life go on, and so does the job, in the same attempt."""
+    world.close_gate(PASSES_PER_EPOCH + 2)
+    cut = (
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    seen = "SELECT max(last_heartbeat) FROM procrastinate.procrastinate_workers"
+    with world.worker() as worker:
+        training = world.train(digits)
+        world.wait_at_gate()
+        for _ in range(3):
+            assert world.scalar(cut) > 0
+            last = world.scalar(seen)
+            wait_until(lambda last=last: world.scalar(seen) > last, "a sign of life after the cut", seconds=5)
+        world.open_gate()
+        assert world.succeed(training.job_id).attempt == 1
+        again = world.train(digits)
+        world.succeed(again.job_id)
+        assert worker.poll() is None
+
+
+def test_nothing_outlives_a_child_killed_with_processes_of_its_own(world, digits):
+    """What a user's model starts is in the child's process group and goes with it."""
+    with world.worker():
+        world.close_gate(PASSES_PER_EPOCH + 2)
+        training = world.train(digits, model=f"{SLOW_MODEL}:with_a_helper")
+        world.wait_at_gate()
+        helper = psutil.Process(int((world.data_dir / "helper").read_text()))
+        assert helper.is_running()
+        world.abort(training.job_id)
+        world.wait_for(training.job_id, "aborted")
+        assert not helper.is_running() or helper.status() == psutil.STATUS_ZOMBIE
+
+
+def test_an_unreachable_database_is_told_at_the_start(world):
+    world.settings["SONDAGE_DATABASE_URL"] = "mysql://somewhere/else"
+    try:
+        worker = world.start_worker()
+        assert worker.wait(20) == 2
+    finally:
+        del world.settings["SONDAGE_DATABASE_URL"]
+        stop(worker)
+    assert "postgresql://" in world.log()
