@@ -46,6 +46,8 @@ def tag(work: Work) -> None:
     del inputs
     with work.transaction() as session:
         jobs.hold(session, job_id=work.job_id, attempt=work.attempt)
+        # Two taggings of the same runs replace the same scores: one after the other.
+        session.get_one(Dataset, dataset.id, with_for_update={"key_share": True})
         tags.write(session, tagging_id=tagging.id, rows=_tag_rows(result, columns))
         taggings.save_probes(session, tagging_id=tagging.id, probes=_probe_rows(run_ids, result))
         taggings.save_report(
