@@ -17,11 +17,11 @@ except ModuleNotFoundError:
     except ModuleNotFoundError:
         raise ImportError("SondageCallback needs Lightning: pip install 'sondage[lightning]'") from None
 
-TAKEN = ("logits", "loss_each", "labels", "rows", "margin", "predicted")
+TAKEN = ("logits", "losses", "labels", "rows", "margin", "predicted")
 """What the callback looks for in what `training_step` returns."""
 
 
-class SondageCallback(Callback):
+class SondageCallback(Callback):  # type: ignore[misc]  # Lightning is not followed
     """Hands every training batch to a run, closes its epochs and ends it with the training.
 
     `training_step` returns a mapping with `loss`, as ever, and `logits`, shape (B, C). Rows and given labels are taken
@@ -115,14 +115,14 @@ class SondageCallback(Callback):
 def _values(outputs: Any, batch: Any) -> dict[str, Any]:
     """What one step says of its examples."""
     found = {name: outputs[name] for name in TAKEN if name in outputs} if isinstance(outputs, Mapping) else {}
-    if "logits" not in found and "loss_each" not in found:
+    if "logits" not in found and "losses" not in found:
         raise InvalidInput(
             "training_step returned nothing to record: return {'loss': loss, 'logits': logits}, or call run.log in "
             "it and use SondageCallback(run, from_outputs=False).",
             field="logits",
         )
-    if "loss_each" in found:
-        found["loss"] = found.pop("loss_each")
+    if "losses" in found:
+        found["loss"] = found.pop("losses")
     if "rows" not in found:
         found["rows"] = rows_in(batch)
     if "logits" in found and "labels" not in found:

@@ -59,10 +59,11 @@ class SondageTrainerMixin:
         self, *args: Any, sondage_run: Recording | None = None, sondage_finish: bool = True, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._sondage = None if sondage_run is None else Epochs(sondage_run)
+        self._sondage: Epochs | None = None
         self._sondage_finish = sondage_finish
         if sondage_run is None:
             return
+        self._sondage = Epochs(sondage_run)
         trainer: Any = self
         trainer.train_dataset = with_rows(trainer.train_dataset)
         trainer.data_collator = sondage_collator(trainer.data_collator)
@@ -89,8 +90,14 @@ class SondageTrainerMixin:
     ) -> Any:
         inner: Any = super()
         rows = inputs.pop(ROW_KEY, None)
-        if rows is None or self._sondage is None or not model.training:
+        if self._sondage is None or not model.training:
             return inner.compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        if rows is None:
+            raise InvalidInput(
+                f"The batch has no {ROW_KEY!r}: a loader or collator of your own leaves it out. Wrap the collator in "
+                "sondage_collator and the dataset in with_rows.",
+                field="rows",
+            )
         labels = _labels(self, inputs)  # before smoothing takes them out
         loss, outputs = inner.compute_loss(model, inputs, True, num_items_in_batch)
         self._sondage.log(rows=rows, logits=logits_in(outputs), labels=labels)
@@ -110,7 +117,7 @@ class SondageTrainerMixin:
             trainer._signature_columns = [*trainer._signature_columns, ROW_KEY]
 
 
-class _EpochCallback(TrainerCallback):
+class _EpochCallback(TrainerCallback):  # type: ignore[misc]  # transformers is not followed
     """Opens and closes epochs as the Trainer does."""
 
     def __init__(self, epochs: Epochs) -> None:
@@ -135,9 +142,13 @@ def with_rows(dataset: Any) -> Any:
         return dataset
     if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
         raise Unsupported("An iterable dataset has no rows: use a map-style one.", field="train_dataset")
-    if hasattr(dataset, "add_column"):  # of the package datasets
-        return dataset.add_column(ROW_KEY, list(range(len(dataset))))
-    return Indexed(dataset, key=ROW_KEY)
+    if not hasattr(dataset, "add_column") or dataset.format["type"] == "custom":
+        return Indexed(dataset, key=ROW_KEY)
+    columns = dataset.format["columns"]  # of the package datasets; a format may leave columns out
+    added = dataset.add_column(ROW_KEY, list(range(len(dataset))))
+    return added.with_format(
+        dataset.format["type"], columns=[*columns, ROW_KEY], **dataset.format["format_kwargs"]
+    )
 
 
 def sondage_collator(collator: Callable[[list[Any]], Any] = default_collate) -> Callable[[list[Any]], Any]:

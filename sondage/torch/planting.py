@@ -1,0 +1,215 @@
+"""④ Probes in the user's own training: a dataset in which some examples have given their place to probes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from sondage.errors import InvalidInput
+from sondage.probes.plan import ProbePlan, plan_probes
+from sondage.probes.planted import PlantedProbe, planted_probes
+from sondage.probes.suite import SuiteDefinition, default_suite
+from sondage.torch.examples import Form, make_inputs, plain_label
+from sondage.torch.indexed import ROW, Indexed
+from sondage.types import Labels, Rows
+
+_LABELS = ("targets", "labels")
+"""Attributes under which datasets keep all labels."""
+
+
+class Planted(Indexed):
+    """What `plant` returns: examples with their rows, in the form that `Indexed` gives them.
+
+    Attributes
+    ----------
+    probes : list of PlantedProbe
+        Rows N, N+1, … of the run, in this order.
+    displaced : int64 array
+        Rows whose place they took; they are not in this dataset.
+    """
+
+    def __init__(self, examples: _WithProbes, rows: Rows, probes: list[PlantedProbe], key: str = ROW) -> None:
+        as_sequence: Any = rows  # an array: workers of a loader share it
+        super().__init__(examples, rows=as_sequence, key=key)
+        self.probes = probes
+        self.displaced = np.array([probe.source_row for probe in probes], dtype=np.int64)
+
+
+def plant(
+    dataset: Any,
+    suite: SuiteDefinition | Any | None = None,
+    *,
+    run: Any = None,
+    labels: Any = None,
+    num_classes: int | None = None,
+    rows: Any = None,
+    num_examples: int | None = None,
+    transform: Callable[[Any], Any] | None = None,
+    input_key: str | int | None = None,
+    label_key: str | int | None = None,
+    slot: int = 0,
+    num_slots: int = 1,
+    key: str = ROW,
+) -> Planted:
+    """Plant the probes of a suite in a train set, so that their curves come out of the same training.
+
+    Parameters
+    ----------
+    dataset : map-style dataset of tuples or mappings
+        The train examples: (input, label, …), or a mapping with `label` or `labels`.
+    suite : SuiteDefinition or Suite, optional
+        Of generators. The default suite when not given; of the server, `client.suites.get(name)`.
+    run : Run, optional
+        What `sondage.init` returned: it is told which rows are probes, before its first epoch.
+    labels : integers, shape (len(dataset),), optional
+        The given labels; from `dataset.targets` or `.labels`, or else by reading every example, when not given.
+    num_classes : int, optional
+        The largest label and one when not given.
+    rows, num_examples : optional
+        Where `dataset` is a part of the recorded one: the row of each example, and how many there are in all.
+    transform : callable, optional
+        What is done with each input, an example's or a probe's, when it is fetched: augmentation, normalisation.
+        Give it here and not to the dataset: probes are made of inputs as they are before it.
+    input_key, label_key : optional
+        Position or name of input and label in an example. 0 and 1 of tuples; the only text or uint8 picture, and
+        `label` or `labels`, of mappings.
+    slot, num_slots : int
+        Which of several runs that are tagged together this is: each displaces other examples.
+    key : str
+        Under which mappings carry their row.
+
+    Returns
+    -------
+    Planted
+        Shorter by nothing: every probe took the place of the example that it was made from.
+
+    Raises
+    ------
+    Unsupported
+        The suite wants damaged or foreign inputs, and inputs are neither uint8 pictures (arrays, tensors, PIL), texts
+        nor vectors of floats. Wrong labels can be planted in anything.
+    InvalidInput
+        Too few examples, no labels, or the suite plants nothing.
+    """
+    definition = _definition(suite)
+    form = Form.of(dataset, input_key, label_key)
+    given = _labels(dataset, labels, form)
+    positions = np.arange(len(dataset))
+    own_rows = _rows(dataset, rows)
+    plan = plan_probes(
+        definition,
+        given,
+        positions,
+        num_classes or int(given.max()) + 1,
+        seed=definition.seed,
+        slot=slot,
+        num_slots=num_slots,
+    )
+    if not len(plan):
+        raise InvalidInput(
+            f"Suite {definition.name} plants nothing: its probes are chosen after training, or are known examples. "
+            "Load Indexed(dataset) instead.",
+            field="suite",
+        )
+    total = _total(own_rows, num_examples)
+    rng = np.random.default_rng([definition.seed, slot, num_slots])
+    inputs = make_inputs(dataset, form, plan, rng)
+    probes = planted_probes(plan, own_rows, total)
+    kept = np.setdiff1d(positions, plan.source_row)
+    if run is not None:
+        run.plant([probe.as_dict() for probe in probes])
+    all_rows = np.concatenate([own_rows[kept], total + np.arange(len(plan))])
+    return Planted(_WithProbes(dataset, kept, plan, inputs, form, transform), all_rows, probes, key)
+
+
+class _WithProbes(Dataset[Any]):
+    """The examples that kept their place, then the probes."""
+
+    def __init__(
+        self,
+        dataset: Any,
+        kept: Rows,
+        plan: ProbePlan,
+        inputs: Mapping[int, Any],
+        form: Form,
+        transform: Callable[[Any], Any] | None,
+    ) -> None:
+        self.dataset = dataset
+        self._kept = kept
+        self._source = plan.source_row
+        self._label = plan.label
+        self._inputs = inputs
+        self._form = form
+        self._transform = transform
+
+    def __len__(self) -> int:
+        return len(self._kept) + len(self._source)
+
+    def __getitem__(self, position: int) -> Any:
+        position += len(self) if position < 0 else 0
+        probe = position - len(self._kept)
+        if probe < 0:
+            return self._transformed(self.dataset[int(self._kept[position])])
+        example = self.dataset[int(self._source[probe])]
+        example = self._form.with_label(example, int(self._label[probe]))
+        if probe in self._inputs:
+            example = self._form.with_input(example, self._inputs[probe])
+        return self._transformed(example)
+
+    def _transformed(self, example: Any) -> Any:
+        if self._transform is None:
+            return example
+        return self._form.with_input(example, self._transform(self._form.input_of(example)))
+
+
+def _definition(suite: Any) -> SuiteDefinition:
+    if suite is None or suite == "default":
+        return default_suite()
+    if isinstance(suite, SuiteDefinition):
+        return suite
+    definition = getattr(suite, "definition", None)  # of the client
+    if isinstance(definition, Mapping):
+        return SuiteDefinition.from_dict(definition)
+    raise InvalidInput(
+        f"suite is {suite!r}: pass a SuiteDefinition, or what client.suites.get(name) returns.", field="suite"
+    )
+
+
+def _labels(dataset: Any, labels: Any, form: Form) -> Labels:
+    found = labels
+    if found is None:
+        found = next((getattr(dataset, name) for name in _LABELS if hasattr(dataset, name)), None)
+    if found is None or (len(found) != len(dataset) and labels is None):
+        found = [plain_label(form.label_of(dataset[position])) for position in range(len(dataset))]
+    given = np.asarray(found.detach().cpu() if isinstance(found, Tensor) else found)
+    if given.shape != (len(dataset),) or given.dtype.kind not in "iu" or given.min() < 0:
+        raise InvalidInput(
+            f"labels are {given.dtype} of shape {given.shape}; one class number from 0 for each of {len(dataset)} "
+            "examples is needed.",
+            field="labels",
+        )
+    return given.astype(np.int64)
+
+
+def _rows(dataset: Any, rows: Any) -> Rows:
+    found: Sequence[int] = range(len(dataset)) if rows is None else rows
+    if len(found) != len(dataset):
+        raise InvalidInput(f"There are {len(dataset)} examples and {len(found)} rows.", field="rows")
+    return np.asarray(found, dtype=np.int64)
+
+
+def _total(rows: Rows, num_examples: int | None) -> int:
+    total = len(rows) if num_examples is None else num_examples
+    if rows.max() >= total:
+        raise InvalidInput(
+            f"Row {rows.max()} is beyond the {total} examples of the recorded dataset: pass num_examples=.",
+            field="num_examples",
+        )
+    return total
+
+
+__all__ = ["Planted", "plant"]
