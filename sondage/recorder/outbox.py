@@ -12,8 +12,9 @@ from collections.abc import Callable
 from sondage.recorder.parcel import Parcel
 from sondage.recorder.spool import RankState, RunFolder
 
-KEPT_IN_MEMORY = 4
-"""Epochs. One is there while it is written; more only while the disk cannot be written to."""
+KEPT_EPOCHS = 4
+KEPT_BYTES = 64 << 20
+"""In memory, of small epochs more than of large ones: they may close faster than a disk takes them."""
 RETRY_DISK_SECONDS = 5.0
 
 
@@ -136,8 +137,8 @@ class Outbox:
                 self._disk_fails = True
                 self._changed.notify_all()
             self._trouble(
-                f"The spool folder {self.folder.path} cannot be written to ({fault.strerror}). The newest "
-                f"{KEPT_IN_MEMORY} epochs are kept in memory; make room on the disk."
+                f"The spool folder {self.folder.path} cannot be written to ({fault.strerror}). The newest epochs "
+                "are kept in memory; make room on the disk."
             )
             return False
         with self._changed:
@@ -151,7 +152,8 @@ class Outbox:
 
     def _make_room(self) -> None:
         full = [place for place, parcel in enumerate(self._memory) if parcel.channels]
-        for place in full[:-KEPT_IN_MEMORY]:
+        num_kept = max(KEPT_EPOCHS, KEPT_BYTES // max(1, self._memory[-1].num_bytes))
+        for place in full[:-num_kept]:
             self._memory[place] = self._memory[place].emptied()
             self.num_lost += 1
             self._trouble(

@@ -34,6 +34,10 @@ class Parcel:
     counts: Mapping[str, int]
     coverage: float | None
 
+    @property
+    def num_bytes(self) -> int:
+        return sum(values.nbytes for values in self.channels.values())
+
     def emptied(self) -> Parcel:
         """What is left of it when there is no room to keep it."""
         metrics = {**self.metrics, "lost": True}

@@ -30,6 +30,7 @@ from sondage.errors import Conflict, InvalidInput
 from sondage.recorder.parcel import Parcel
 
 DEFAULT_SPOOL = "sondage-spool"
+_NOT_THERE = (FileNotFoundError, NotADirectoryError)
 _EPOCH_FILE = re.compile(r"rank(\d+)-(\d+)\.epoch")
 
 
@@ -116,7 +117,7 @@ class RunFolder:
         _write(self.path / "run.json", json.dumps(asdict(spec), indent=2).encode())
 
     def spec(self) -> RunSpec | None:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(*_NOT_THERE):
             try:
                 return RunSpec(**json.loads((self.path / "run.json").read_bytes()))
             except (ValueError, TypeError):
@@ -127,14 +128,14 @@ class RunFolder:
         return None
 
     def dataset(self) -> bytes | None:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(*_NOT_THERE):
             return (self.path / "dataset.arrow").read_bytes()
         return None
 
     # ---- how far it is
 
     def state(self, rank: int | None = None) -> RankState:
-        with contextlib.suppress(FileNotFoundError, ValueError):
+        with contextlib.suppress(*_NOT_THERE, ValueError):
             path = self.path / f"rank{self.rank if rank is None else rank}.json"
             return RankState(**json.loads(path.read_bytes()))
         return RankState()
@@ -171,6 +172,8 @@ class RunFolder:
         """Remove what this process left, and with the last process the folder."""
         for epoch in self.epochs():
             self.delete_epoch(epoch)
+        if not self.path.is_dir():
+            return
         for ending in ("json", "lock"):
             (self.path / f"rank{self.rank}.{ending}").unlink(missing_ok=True)
         self.release()

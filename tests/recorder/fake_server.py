@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -71,6 +71,7 @@ class FakeServer:
         self.runs: dict[int, RecordedRun] = {}
         self.fault: Callable[[Request], tuple[int, dict[str, Any]] | None] = lambda request: None
         self._lock = threading.Lock()
+        self._connections: list[socket.socket] = []
         self._http: ThreadingHTTPServer | None = None
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -102,6 +103,10 @@ class FakeServer:
             def handle_error(self, *_: object) -> None:
                 pass  # clients that hang up are part of the tests
 
+            def process_request(self, connection: Any, address: Any) -> None:
+                server._connections.append(connection)
+                super().process_request(connection, address)
+
         self._http = Quiet(("127.0.0.1", self.port), Handler)
         threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
         return self
@@ -111,6 +116,10 @@ class FakeServer:
             self._http.shutdown()
             self._http.server_close()
             self._http = None
+        for connection in self._connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self._connections.clear()
 
     @property
     def run(self) -> RecordedRun:
@@ -219,7 +228,9 @@ class FakeServer:
     def _put(self, request: Request, run_id: str, channel: str, epoch: str, shard: str) -> Any:
         run, rank = self.runs[int(run_id)], int(request.query["rank"])
         if run.body["channels"].get(channel) != request.query["dtype"]:
-            return problem(422, "invalid_input", f"channel {channel} was not announced as {request.query['dtype']}")
+            return problem(
+                422, "invalid_input", f"channel {channel} was not announced as {request.query['dtype']}"
+            )
         values = np.frombuffer(request.body, request.query["dtype"])
         if len(values) != int(request.query["num_rows"]):
             return problem(422, "invalid_input", "the size is wrong")

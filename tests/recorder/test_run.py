@@ -60,7 +60,9 @@ def test_the_spool_is_empty_once_the_server_has_it_all(init: Init, tmp_path) -> 
 
 def test_the_dataset_is_made_from_ids_and_labels(init: Init, server: FakeServer) -> None:
     run = init(ids=[f"e{i}" for i in range(6)], splits=["train"] * 4 + ["test"] * 2)
-    run.log(keys=["e3", "e0", "e1"], loss=np.array([3.0, 0, 1]), margin=np.zeros(3), predicted=np.zeros(3, int))
+    run.log(
+        keys=["e3", "e0", "e1"], loss=np.array([3.0, 0, 1]), margin=np.zeros(3), predicted=np.zeros(3, int)
+    )
     run.end_epoch()
     run.finish()
     table = server.tables["toy"]
@@ -124,7 +126,10 @@ def test_examples_drawn_several_times_get_the_mean_and_a_count(
     run = init(channels=("loss", "count"))
     for loss in (np.array([1.0, 5.0, 3.0]), np.array([2.0, 7.0, 6.0])):
         rows = np.array([2, 4, 2])
-        run.log(rows=torch.from_numpy(rows) if as_torch else rows, loss=torch.from_numpy(loss) if as_torch else loss)
+        run.log(
+            rows=torch.from_numpy(rows) if as_torch else rows,
+            loss=torch.from_numpy(loss) if as_torch else loss,
+        )
     run.end_epoch()
     run.finish()
     np.testing.assert_array_equal(server.run.curves("loss")[:, 0], [np.nan, np.nan, 3, np.nan, 6, np.nan])
@@ -218,7 +223,9 @@ def test_nothing_but_rows_and_numbers_is_on_the_wire(init: Init, server: FakeSer
         ("POST", "/datasets/recorded"), ("POST", "/runs/recorded"), ("POST", "/runs/1/finish"),
         ("POST", "/runs/1/epochs/0"), *(("PUT", f"/runs/1/curves/{c}/0/0") for c in ("loss", "margin", "predicted")),
     }  # fmt: skip
-    assert {(one.method, one.path.removeprefix("/api/v1/projects/default")) for one in server.requests} == kinds
+    assert {
+        (one.method, one.path.removeprefix("/api/v1/projects/default")) for one in server.requests
+    } == kinds
     for request in server.requests:
         assert request.headers["sondage-client"] == f"{sondage.__version__}; protocol=1"
         assert set(request.headers) <= {

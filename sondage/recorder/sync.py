@@ -1,0 +1,112 @@
+"""③ Sends what recorders left in a spool folder: of runs that were offline, broke off, or outlived their server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sondage.errors import Conflict, InvalidInput, SondageError
+from sondage.recorder.courier import Courier, NotYet
+from sondage.recorder.spool import RunFolder, RunSpec, run_folders
+
+if TYPE_CHECKING:
+    from sondage.client import Client
+
+MakeClient = Callable[[RunSpec], "Client"]
+
+
+@dataclass
+class Synced:
+    """What became of one run's folder."""
+
+    folder: str
+    run: str = ""
+    epochs_sent: int = 0
+    epochs_left: int = 0
+    state: str = "open"
+    """finished, failed or aborted where the server knows the end; `open` where the run can be gone on with."""
+    fault: SondageError | None = None
+
+
+def sync(
+    spool: Path, make_client: MakeClient, *, end: str | None = None, force: bool = False
+) -> Iterator[Synced]:
+    """Send run after run, each in order, and delete what has arrived. A fault of one does not keep back the others.
+
+    Parameters
+    ----------
+    spool : path
+        A spool folder, or the folder of one run.
+    make_client : callable
+        Gives a client for a run.
+    end : {"finished", "failed", "aborted"}, optional
+        How runs ended that broke off without an end. They stay open when not given.
+    force : bool
+        Close epochs that wait for ranks whose parts are not here.
+
+    Raises
+    ------
+    InvalidInput
+        There is no such folder.
+    """
+    if not spool.is_dir():
+        raise InvalidInput(f"There is no folder {spool}.", field="folder")
+    for path in run_folders(spool):
+        synced = Synced(str(path))
+        try:
+            _sync_run(path, make_client, synced, end, force)
+        except SondageError as fault:
+            synced.fault = fault
+        except OSError as fault:
+            synced.fault = InvalidInput(f"{path} cannot be read or tidied up: {fault}.")
+        finally:
+            synced.epochs_left = sum(len(RunFolder(path, rank).epochs()) for rank in _ranks(path))
+        yield synced
+
+
+def _sync_run(path: Path, make_client: MakeClient, synced: Synced, end: str | None, force: bool) -> None:
+    # The lowest rank comes last: it ends the run.
+    folders = [RunFolder(path, rank) for rank in sorted(_ranks(path), reverse=True)] or [RunFolder(path, 0)]
+    spec = folders[0].spec()
+    if spec is None:
+        raise InvalidInput(f"{path} has no run.json: it is not the folder of a run.")
+    synced.run = spec.run
+    with make_client(spec) as client:
+        for folder in folders:
+            folder.acquire()
+            try:
+                _sync_rank(folder, spec, client, synced, end, force)
+            finally:
+                folder.release()
+
+
+def _sync_rank(
+    folder: RunFolder, spec: RunSpec, client: Client, synced: Synced, end: str | None, force: bool
+) -> None:
+    courier = Courier(client, spec, folder.rank, folder.dataset())
+    state = folder.state()
+    for epoch in folder.epochs():
+        courier.send(folder.read_epoch(epoch))
+        state.next_epoch = max(state.next_epoch, epoch + 1)
+        state.sent_epochs = epoch + 1
+        folder.write_state(state)
+        folder.delete_epoch(epoch)
+        synced.epochs_sent += 1
+    ended = state.finish or end
+    if ended is None:
+        return
+    try:
+        courier.end(ended, force=force)
+    except NotYet:
+        raise Conflict(
+            f"Run {spec.run} waits for epochs of ranks that are not in {folder.path}: send them from where they "
+            "are, or say --force to do without."
+        ) from None
+    folder.delete()
+    synced.state = ended
+
+
+def _ranks(path: Path) -> list[int]:
+    return RunFolder(path, 0).ranks() if path.is_dir() else []
