@@ -50,7 +50,7 @@ def decide(
     dataset = datasets.get(session, project_id=project.id, dataset_id=dataset_id)
 
     def make() -> Page[Decision]:
-        wanted = _checked(body.rows(columns=("index", "decision")), dataset)
+        wanted = _checked(body.rows(columns=("index", "decision"), optional=("label", "note")), dataset)
         made = decisions.append_all(
             session,
             dataset=dataset,

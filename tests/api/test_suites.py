@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import select
 
+from app.api import bulk
 from sondage.probes.suite import SuiteDefinition
 from store import suites
 from store.engine import transaction
@@ -235,6 +236,67 @@ def test_bodies_that_cannot_be_read(world: World, media_type: str, content: byte
     assert refused["detail"]
     with transaction(world.database.engine) as session:
         assert session.scalars(select(Suite.name)).all() == ["default"]
+
+
+def parquet_of(table: pa.Table, **options: Any) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(table, out, **options)
+    return out.getvalue()
+
+
+def send_parquet(world: World, content: bytes, status: int) -> Any:
+    return world.post(
+        f"/suites/upload?name=known&dataset_id={world.dataset}",
+        status,
+        content=content,
+        headers={"Content-Type": "application/vnd.apache.parquet"},
+    )
+
+
+def repeated(text: str, num_rows: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array([0] * num_rows, pa.int32()), pa.array([text]))
+
+
+def test_a_small_parquet_body_does_not_unfold_to_gigabytes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one text stands in the file once, and in 40,000 rows: 4 GB."""
+    num = 40_000
+    bomb = pa.table({"key": repeated("x" * 100_000, num), "category": repeated("noisy", num)})
+    content = parquet_of(bomb)
+    assert len(content) < 1_000_000
+    for form in (content, parquet_of(bomb, store_schema=False)):
+        pool = pa.default_memory_pool()
+        before = pool.max_memory()
+        assert "'key'" in send_parquet(world, form, 422)["detail"]
+        assert pool.max_memory() <= max(before, 100_000_000)
+    # Values that are short enough one by one, and too many together.
+    monkeypatch.setattr(bulk, "MAX_PARQUET_BYTES", 1_000_000)
+    short = pa.table({"key": repeated("x" * 500, 4_000), "category": repeated("noisy", 4_000)})
+    assert "too much" in send_parquet(world, parquet_of(short), 422)["detail"]
+    # What prefixes share is written once, too.
+    shared = pa.table({"key": ["x" * 400 + str(row) for row in range(100)], "category": ["noisy"] * 100})
+    encoding = {"key": "DELTA_BYTE_ARRAY"}
+    send_parquet(world, parquet_of(shared, use_dictionary=["category"], column_encoding=encoding), 422)
+
+
+def test_other_columns_of_a_parquet_body_are_not_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "MAX_PARQUET_BYTES", 100_000)
+    rows = pa.Table.from_pylist(some())
+    wide = rows.append_column("notes", repeated("x" * 200_000, len(rows)))
+    plain = world.post("/suites/upload", 201, json=body(world.dataset, some()))
+    assert send_parquet(world, parquet_of(wide), 201) == plain
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())])
+def test_kinds_of_text_in_a_parquet_body(world: World, kind: pa.DataType) -> None:
+    rows = pa.Table.from_pylist(some())
+    table = pa.table({name: rows.column(name).cast(kind) for name in ("category", "key")})
+    assert send_parquet(world, parquet_of(table), 201)["num_members"] == len(rows)
+    nested = table.set_column(1, "key", pa.array([["k0"]] * len(rows)))
+    assert "single values" in send_parquet(world, parquet_of(nested), 422)["detail"]
+    latin = pa.array([b"caf\xe9"] * len(rows)).view(pa.string())
+    send_parquet(world, parquet_of(table.set_column(1, "key", latin)), 422)
 
 
 def test_a_file_needs_a_name_and_a_dataset(world: World) -> None:
