@@ -9,19 +9,31 @@ from sqlalchemy import Engine, delete, or_, select, text
 from sqlalchemy.orm import Session
 
 from sondage.errors import Conflict
-from store.tables import OPEN_JOB_STATES, Dataset, Job, Run, Suite, Tagging, TaggingProbe, TaggingRun
+from store.tables import (
+    OPEN_JOB_STATES,
+    Dataset,
+    Job,
+    Run,
+    Score,
+    Suite,
+    Tagging,
+    TaggingProbe,
+    TaggingRun,
+    score_runs,
+)
 
-ORDER = ("tagging", "run", "suite", "dataset")
+ORDER = ("tagging", "score", "run", "suite", "dataset")
 """Dependants first."""
 
-CLASSES: dict[str, type[Tagging] | type[Run] | type[Suite] | type[Dataset]] = {
+CLASSES: dict[str, type[Tagging] | type[Score] | type[Run] | type[Suite] | type[Dataset]] = {
     "tagging": Tagging,
+    "score": Score,
     "run": Run,
     "suite": Suite,
     "dataset": Dataset,
 }
 
-VACUUMED = ("curve_blocks", "score_blocks", "tags", "tagging_probes", "examples", "run_probes")
+VACUUMED = ("curve_blocks", "curve_parts", "score_blocks", "tags", "tagging_probes", "examples", "run_probes")
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,9 @@ def _direct(session: Session, kind: str, number: int) -> list[Subject]:
     if kind == "run":
         looked_at = select(TaggingRun.tagging_id).where(TaggingRun.run_id == number)
         took_probes = select(TaggingProbe.tagging_id).where(TaggingProbe.run_id == number)
-        return _taggings(session, or_(Tagging.id.in_(looked_at), Tagging.id.in_(took_probes)))
+        return _taggings(session, or_(Tagging.id.in_(looked_at), Tagging.id.in_(took_probes))) + _scores(
+            session, number
+        )
     return []
 
 
@@ -74,6 +88,13 @@ def _suites(session: Session, dataset_id: int) -> list[Subject]:
 def _taggings(session: Session, condition: object) -> list[Subject]:
     rows = session.execute(select(Tagging.id, Tagging.tagger).where(condition))  # type: ignore[arg-type]  # the same
     return [Subject("tagging", number, name) for number, name in rows]
+
+
+def _scores(session: Session, run_id: int) -> list[Subject]:
+    """Averages that the run is part of: without it nobody could tell what they are of."""
+    of_run = select(score_runs.c.score_id).where(score_runs.c.run_id == run_id)
+    rows = session.execute(select(Score.id, Score.method).where(Score.id.in_(of_run)))
+    return [Subject("score", number, method) for number, method in rows]
 
 
 def remove(session: Session, *, kind: str, number: int, cascade: bool) -> list[Subject]:
@@ -113,7 +134,10 @@ def _refuse_open_work(session: Session, subjects: Sequence[Subject]) -> None:
     statement = select(Job.id).where(concerned, Job.state.in_(OPEN_JOB_STATES)).limit(1)
     job_id = session.scalar(statement.with_for_update())
     if job_id is not None:
-        raise Conflict(f"Job {job_id} is still at work on it. Abort it first, or wait for its end.")
+        raise Conflict(
+            f"Job {job_id} is still at work on it. Abort it first (POST …/jobs/{job_id}/abort), or wait for its end. "
+            "A running job whose worker is dead ends once another worker runs (`python -m worker`)."
+        )
 
 
 def _listing(subjects: Sequence[Subject]) -> str:

@@ -199,7 +199,7 @@ def test_deleting_names_what_depends_first(world: World) -> None:
     refused = world.delete(path, 409)
     assert "run-s0" in refused["detail"]
     named = world.delete(path + "?dry_run=true")
-    assert [one["kind"] for one in named["dependants"]] == ["tagging", "run", "run"]
+    assert [one["kind"] for one in named["dependants"]] == ["tagging", "score", "score", "run", "run"]
     assert named["dry_run"] is True
     world.get(path)
     gone = world.delete(path + "?cascade=true")
