@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from sondage.errors import NotFound
@@ -32,6 +32,7 @@ def save(
         float32 [N], NaN where an example has none.
     """
     digest = runs_digest(run_ids)
+    _one_after_the_other(session, dataset.id, method, digest)
     session.execute(
         delete(Score).where(
             Score.dataset_id == dataset.id, Score.method == method, Score.runs_digest == digest
@@ -54,6 +55,13 @@ def save(
     )
     copy_in(session, "score_blocks", ("score_id", "shard", "data"), ("int8", "int4", "bytea"), blocks)
     return score
+
+
+def _one_after_the_other(session: Session, dataset_id: int, method: str, digest: str) -> None:
+    """Until the transaction ends. Else two that delete nothing would both insert, and one of them fail."""
+    session.execute(
+        select(func.pg_advisory_xact_lock(func.hashtextextended(f"score/{dataset_id}/{method}/{digest}", 0)))
+    )
 
 
 def values(session: Session, *, score_id: int) -> NDArray[np.float32]:
