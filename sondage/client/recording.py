@@ -66,6 +66,10 @@ class Recording:
         )
         return self._post(RecordedRun, self.http.of_project("runs", "recorded"), body)
 
+    def get(self, run_id: int) -> RecordedRun:
+        """How far a recorded run is, and for which ranks it waits."""
+        return self.http.get(RecordedRun, self.http.of_project("runs", run_id, "recording"))
+
     def put(self, run_id: int, channel: str, epoch: int, shard: int, rank: int, values: AnyArray) -> None:
         """Send one shard of one channel, little-endian."""
         path = self.http.of_project("runs", run_id, "curves", channel, epoch, shard)

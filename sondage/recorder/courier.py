@@ -14,6 +14,7 @@ from sondage.types import AnyArray
 
 if TYPE_CHECKING:
     from sondage.client import Client
+    from sondage.wire import RecordedRun
 
 SHARD_ROWS = 65_536
 """Rows of one block. Part of the contract with the server."""
@@ -62,17 +63,20 @@ class Courier:
         self.num_examples, self.num_classes = dataset.num_examples, len(dataset.class_names)
         self.next_epoch = recorded.next_epoch
 
-    def send(self, parcel: Parcel) -> None:
-        """Send one epoch; one that is closed already is left as it is."""
+    def send(self, parcel: Parcel) -> bool:
+        """Send one epoch. Is it closed now, or does it wait for other ranks?
+
+        One that was closed before is left as it is: its ranks were given up, or another process sent it.
+        """
         if self.run_id is None:
             self.begin()
         try:
-            self._send(parcel)
+            return self._send(parcel)
         except Conflict:
-            self.begin()
-            if parcel.epoch >= self.next_epoch:
+            if parcel.epoch >= self._recorded().next_epoch:
                 raise
             self.num_late += 1
+            return True
 
     def end(self, state: str, *, force: bool) -> None:
         """End the run, for the lowest rank; the others have nothing to say.
@@ -89,11 +93,11 @@ class Courier:
         try:
             self.client.recording.finish(self.run_id, state, force=force)
         except Conflict:
-            if force or not self._waits_for_ranks():
+            if force or not self._recorded().waiting_for:
                 raise
             raise NotYet("Other ranks have not sent their parts of the last epochs.") from None
 
-    def _send(self, parcel: Parcel) -> None:
+    def _send(self, parcel: Parcel) -> bool:
         if self.run_id is None:  # pragma: no cover  # begin has set it
             raise Unavailable("The run was not begun.")
         for name, dtype in self.spec.channels.items():
@@ -101,7 +105,7 @@ class Courier:
             for shard, start in enumerate(range(0, self.num_rows, SHARD_ROWS)):
                 part = values[start : start + SHARD_ROWS]
                 self.client.recording.put(self.run_id, name, parcel.epoch, shard, self.rank, part)
-        self.client.recording.close(self.run_id, parcel)
+        return self.client.recording.close(self.run_id, parcel).closed
 
     def _whole(self, parcel: Parcel, name: str, dtype: str) -> AnyArray:
         """All rows of the run; those beyond what was logged, and all of a lost epoch, are not seen."""
@@ -126,9 +130,10 @@ class Courier:
                 field="num_examples",
             )
 
-    def _waits_for_ranks(self) -> bool:
-        dataset = self.client.recording.dataset(self.spec.dataset, self._dataset)
-        return bool(self.client.recording.begin(self.spec, dataset, resume=self._resume).waiting_for)
+    def _recorded(self) -> RecordedRun:
+        if self.run_id is None:  # pragma: no cover  # begin has set it
+            raise Unavailable("The run was not begun.")
+        return self.client.recording.get(self.run_id)
 
 
 def connect(url: str | None, key: str | None, project: str, *, timeout_seconds: float = 30.0) -> Client:

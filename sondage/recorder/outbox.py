@@ -36,7 +36,7 @@ class Outbox:
         self._trouble = trouble
         self._memory: list[Parcel] = []
         self._on_disk = folder.epochs()
-        self.state.next_epoch = max([self.state.next_epoch, *(epoch + 1 for epoch in self._on_disk)])
+        self._kept: list[int] = []
         self._changed = threading.Condition()
         self._disk_fails = False
         self._closed = False
@@ -88,16 +88,23 @@ class Outbox:
             epoch = self._on_disk[0]
         return self.folder.read_epoch(epoch)
 
-    def acknowledge(self, epoch: int) -> None:
-        """The server has it."""
+    def acknowledge(self, parcel: Parcel, *, closed: bool) -> None:
+        """The server has it. Until all ranks have sent theirs (`closed`) the file stays, should the run be resumed."""
+        epoch = parcel.epoch
         with self._changed:
             self.state.sent_epochs = max(self.state.sent_epochs, epoch + 1)
             self._save_state()
-            self._memory = [parcel for parcel in self._memory if parcel.epoch != epoch]
+            # One that was given up while it was being sent is not lost after all.
+            given_up = [one for one in self._memory if one.epoch == epoch and not one.channels]
+            self.num_lost -= len(given_up) if parcel.channels else 0
+            self._memory = [one for one in self._memory if one.epoch != epoch]
             self._on_disk = [waiting for waiting in self._on_disk if waiting != epoch]
+            self._kept.append(epoch)
+            done, self._kept = (self._kept, []) if closed else ([], self._kept)
             self._changed.notify_all()
         try:
-            self.folder.delete_epoch(epoch)
+            for one in done:
+                self.folder.delete_epoch(one)
         except OSError as fault:
             self._trouble(f"{self.folder.path} cannot be tidied up ({fault.strerror}).")
 

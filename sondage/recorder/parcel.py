@@ -18,7 +18,7 @@ _MAGIC = b"SONDAGE1"
 _DIGEST_BYTES = 32
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Parcel:
     """An epoch as one process saw it.
 

@@ -62,8 +62,8 @@ class Sender:
     def _step(self) -> None:
         parcel = self._outbox.next()
         if parcel is not None:
-            self._courier.send(parcel)
-            self._outbox.acknowledge(parcel.epoch)
+            closed = self._courier.send(parcel)
+            self._outbox.acknowledge(parcel, closed=closed)
         elif self._outbox.state.finish is not None:
             self._courier.end(self._outbox.state.finish, force=time.monotonic() > self._force_at)
             self._outbox.folder.delete()

@@ -134,11 +134,15 @@ class RunFolder:
 
     # ---- how far it is
 
-    def state(self, rank: int | None = None) -> RankState:
+    def state(self) -> RankState:
         with contextlib.suppress(*_NOT_THERE, ValueError):
-            path = self.path / f"rank{self.rank if rank is None else rank}.json"
+            path = self.path / f"rank{self.rank}.json"
             return RankState(**json.loads(path.read_bytes()))
         return RankState()
+
+    def next_epoch(self) -> int:
+        """The first that this process has not closed: the state is written later than an epoch is."""
+        return max([self.state().next_epoch, *(epoch + 1 for epoch in self.epochs())])
 
     def write_state(self, state: RankState) -> None:
         _write(self.path / f"rank{self.rank}.json", json.dumps(asdict(state)).encode())

@@ -192,7 +192,7 @@ class _Start:
         there = self.folder.spec()
         if there is None:
             return
-        begun = self.folder.epochs() or self.folder.state().next_epoch
+        begun = self.folder.next_epoch()
         if begun and not self.resume:
             raise Conflict(
                 f"{self.folder.path} holds a run named {self.spec.run!r}: go on with it by resume=True, send it by "
@@ -214,9 +214,8 @@ class _Start:
         except OSError as fault:
             self.trouble(f"The spool folder {self.folder.path} cannot be written to ({fault.strerror}).")
         outbox = Outbox(self.folder, self.trouble)
-        here = outbox.state.next_epoch
-        if self.process.world_size > 1:
-            here = min(self.folder.state(rank).next_epoch for rank in range(self.process.world_size))
+        folders = [RunFolder(self.folder.path, rank) for rank in range(self.process.world_size)]
+        here = min(folder.next_epoch() for folder in folders)
         outbox.go_on_from(max(here, on_the_server))
         return outbox
 

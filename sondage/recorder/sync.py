@@ -76,24 +76,36 @@ def _sync_run(path: Path, make_client: MakeClient, synced: Synced, end: str | No
     with make_client(spec) as client:
         for folder in folders:
             folder.acquire()
-            try:
-                _sync_rank(folder, spec, client, synced, end, force)
-            finally:
+        try:
+            for folder in folders:
+                _send_rank(folder, spec, client, synced)
+            for folder in folders:
+                _end_rank(folder, spec, client, synced, end, force)
+        finally:
+            for folder in folders:
                 folder.release()
 
 
-def _sync_rank(
-    folder: RunFolder, spec: RunSpec, client: Client, synced: Synced, end: str | None, force: bool
-) -> None:
+def _send_rank(folder: RunFolder, spec: RunSpec, client: Client, synced: Synced) -> None:
     courier = Courier(client, spec, folder.rank, folder.dataset())
-    state = folder.state()
     for epoch in folder.epochs():
         courier.send(folder.read_epoch(epoch))
-        state.next_epoch = max(state.next_epoch, epoch + 1)
-        state.sent_epochs = epoch + 1
-        folder.write_state(state)
-        folder.delete_epoch(epoch)
         synced.epochs_sent += 1
+
+
+def _end_rank(
+    folder: RunFolder, spec: RunSpec, client: Client, synced: Synced, end: str | None, force: bool
+) -> None:
+    """Delete what has arrived. Where the run is to go on, what waits for other ranks stays."""
+    courier = Courier(client, spec, folder.rank, folder.dataset())
+    courier.begin()
+    state = folder.state()
+    state.next_epoch = folder.next_epoch()
+    state.sent_epochs = state.next_epoch
+    folder.write_state(state)
+    for epoch in folder.epochs():
+        if epoch < courier.next_epoch:
+            folder.delete_epoch(epoch)
     ended = state.finish or end
     if ended is None:
         return

@@ -173,6 +173,7 @@ class FakeServer:
         yield r"/runs/(\d+)/curves/(\w+)/(\d+)/(\d+)", "PUT", self._put
         yield r"/runs/(\d+)/epochs/(\d+)", "POST", self._close
         yield r"/runs/(\d+)/finish", "POST", self._finish
+        yield r"/runs/(\d+)/recording", "GET", lambda _, number: (200, self._recorded(self.runs[int(number)]))
 
     def _make_dataset(self, request: Request) -> tuple[int, dict[str, Any]]:
         table = pa.ipc.open_stream(request.body).read_all()

@@ -198,9 +198,11 @@ def test_a_full_disk_keeps_the_newest_in_memory(
     assert sum(bool(parcel.channels) for parcel in run._parts.outbox._memory) == kept
     server.start()
     run.finish()
-    assert np.isnan(recorded(server)[: 10 - kept]).all()
+    # The first one may have been on its way already when it was given up.
+    assert run.num_lost in (9 - kept, 10 - kept)
+    assert int(np.isnan(recorded(server)).sum()) == run.num_lost
     assert recorded(server)[10 - kept :] == list(range(10 - kept, 10))
-    assert server.run.closed[0]["metrics"]["lost"] is True
+    assert server.run.closed[1]["metrics"]["lost"] is True
     assert len(warnings_in(caplog)) == 1
 
 

@@ -1,0 +1,108 @@
+"""Several processes record one run: two real ones on gloo, and ranks played one after the other."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sondage
+from sondage.cli import main
+from tests.recorder.conftest import Init
+from tests.recorder.fake_server import FakeServer
+
+ROOT = Path(__file__).parents[2]
+
+
+def torchrun(
+    server: FakeServer, spool: Path, *, dies: str = "", resume: str = ""
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
+         "tests/recorder/ranks_program.py", server.url, str(spool), dies, resume],
+        cwd=ROOT, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def test_two_processes_record_one_whole_run(server: FakeServer, tmp_path: Path) -> None:
+    done = torchrun(server, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert server.run.state == "finished"
+    loss = server.run.curves("loss")
+    assert loss.shape == (7, 3)
+    assert not np.isnan(loss).any()
+    for epoch in range(3):
+        seen = [server.run.parts[epoch, rank, "loss", 0] for rank in (0, 1)]
+        assert sum(int((~np.isnan(part)).sum()) for part in seen) == 8, "the padding is seen by both"
+    assert server.run.closed_by[0].keys() == {0, 1}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_dies_corrupts_nothing_and_the_run_goes_on(server: FakeServer, tmp_path: Path) -> None:
+    assert torchrun(server, tmp_path, dies="1:1").returncode != 0
+    again = torchrun(server, tmp_path, resume="resume")
+    assert again.returncode == 0, again.stderr
+    assert sorted(line for line in again.stdout.splitlines() if "next" in line) == ["next 0 1", "next 1 1"]
+    assert server.run.curves("loss").shape == (7, 3)
+    assert not np.isnan(server.run.curves("loss")).any()
+    assert server.run.state == "finished"
+
+
+def log(run: sondage.Run, rows: list[int], value: float) -> None:
+    run.log(rows=rows, loss=np.full(len(rows), value))
+    run.end_epoch()
+
+
+def ranks_of(init: Init, world_size: int = 2) -> list[sondage.Run]:
+    return [init(rank=rank, world_size=world_size, channels=("loss",)) for rank in range(world_size)]
+
+
+def test_what_both_saw_counts_once_and_is_the_lowest_ranks(init: Init, server: FakeServer) -> None:
+    first, second = ranks_of(init)
+    log(second, [3, 4, 5, 0], 2.0)
+    log(first, [0, 1, 2], 1.0)
+    second.finish()
+    first.finish()
+    assert server.run.curves("loss")[:, 0].tolist() == [1, 1, 1, 2, 2, 2]
+
+
+def test_a_rank_that_never_comes_is_not_waited_for_for_ever(init: Init, server: FakeServer) -> None:
+    first, second = ranks_of(init)
+    log(second, [3, 4, 5], 2.0)
+    log(first, [0, 1, 2], 1.0)
+    second.finish()
+    log(first, [0, 1, 2], 1.5)
+    first.finish(timeout_seconds=3)
+    assert server.run.state == "finished"
+    np.testing.assert_array_equal(server.run.curves("loss")[:, 1], [1.5, 1.5, 1.5, np.nan, np.nan, np.nan])
+
+
+def test_ranks_that_were_offline_are_sent_together(init: Init, server: FakeServer, tmp_path: Path) -> None:
+    runs = [init(rank=rank, world_size=2, channels=("loss",), mode="offline") for rank in (0, 1)]
+    for value, run in zip((1.0, 2.0), runs, strict=True):
+        log(run, [0, 1, 2] if value == 1 else [3, 4, 5], value)
+        run.finish()
+    assert main(["--url", server.url, "sync", str(tmp_path / "spool")]) == 0
+    assert server.run.curves("loss")[:, 0].tolist() == [1, 1, 1, 2, 2, 2]
+    assert server.run.state == "finished"
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_a_rank_whose_parts_are_elsewhere_is_named(init: Init, server: FakeServer, tmp_path: Path) -> None:
+    run = init(rank=0, world_size=2, channels=("loss",), mode="offline")
+    log(run, [0], 1.0)
+    run.finish()
+    assert main(["--url", server.url, "sync", str(tmp_path / "spool")]) == 1
+    assert server.run.state == "running"
+    assert main(["--url", server.url, "sync", str(tmp_path / "spool"), "--force"]) == 0
+    assert server.run.state == "finished"
+
+
+def test_several_processes_need_a_name(init: Init) -> None:
+    with pytest.raises(sondage.InvalidInput, match="name it"):
+        init(run=None, rank=0, world_size=2)
