@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from sondage import errors
-from sondage.wire import Problem, ProblemError
+from sondage.wire import PROTOCOL, Problem, ProblemError
 
 logger = logging.getLogger("app")
 
@@ -47,6 +47,18 @@ class UnsupportedMedia(errors.InvalidInput):
     code = "unsupported_media_type"
 
 
+class ClientTooNew(errors.SondageError):
+    """A recorder speaks a later protocol than this server."""
+
+    code = "client_too_new"
+
+
+class ClientTooOld(errors.SondageError):
+    """A recorder speaks a protocol that this server has left behind."""
+
+    code = "client_too_old"
+
+
 STATUS: dict[type[errors.SondageError], int] = {
     InvalidCursor: 400,
     Unauthenticated: 401,
@@ -57,12 +69,15 @@ STATUS: dict[type[errors.SondageError], int] = {
     errors.JobAborted: 409,
     UnsupportedMedia: 415,
     errors.InvalidInput: 422,
+    ClientTooNew: 426,
+    ClientTooOld: 426,
     errors.DataFolderError: 500,
     errors.Unavailable: 503,
     StorageFull: 507,
 }
 HEADERS: dict[int, dict[str, str]] = {
     401: {"WWW-Authenticate": 'Bearer realm="sondage"'},
+    426: {"Upgrade": f"Sondage/{PROTOCOL}", "Connection": "Upgrade", "Sondage-Protocol": str(PROTOCOL)},
     503: {"Retry-After": RETRY_AFTER_SECONDS},
 }
 CODES = {

@@ -18,6 +18,9 @@ from app.api import (
     health,
     jobs,
     projects,
+    recorded_datasets,
+    recording,
+    records,
     runs,
     scores,
     suites,
@@ -40,10 +43,13 @@ from store.payloads import remove_leftovers
 
 OF_PROJECT = (
     uploads,
+    recorded_datasets,
     datasets,
     examples,
     decisions,
     suites,
+    recording,
+    records,
     runs,
     curves,
     taggings,

@@ -18,6 +18,8 @@ from app.settings import is_loopback
 
 logger = logging.getLogger("app")
 
+STREAMED = ("/uploads", "/datasets/recorded", "/records")
+"""Routes that write their body to a file as it comes."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -139,7 +141,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = self.max_upload_bytes if scope["path"].endswith("/uploads") else self.max_body_bytes
+        limit = self.max_upload_bytes if scope["path"].endswith(STREAMED) else self.max_body_bytes
         detail = f"The body is larger than the {limit:,} bytes that this server takes here."
         announced = Headers(scope=scope).get("content-length", "")
         if announced.isdecimal() and int(announced) > limit:

@@ -13,6 +13,8 @@ from store.payloads import Payload, open_payload
 from store.tables import Dataset
 
 MAX_OPEN = 16
+NO_INPUTS = "none"
+"""The modality of a dataset of keys and labels alone."""
 
 
 class Payloads:
@@ -24,18 +26,25 @@ class Payloads:
         self._lock = threading.Lock()
 
     def of_dataset(self, dataset: Dataset) -> Payload:
+        if dataset.modality == NO_INPUTS:
+            raise NotFound(f"Dataset {dataset.id} has no inputs: it was made of keys and labels alone.")
         return self._get(self.data_dir / dataset.payload)
 
     def of_made_probes(self, run_id: int) -> Payload:
         """Rows from N on of a run: row N is the payload's row 0."""
-        return self._get(self.data_dir / "runs" / str(run_id) / "probes")
+        folder = self.data_dir / "runs" / str(run_id) / "probes"
+        if not folder.exists():
+            raise NotFound(f"The inputs of the probes of run {run_id} are not here: it was recorded elsewhere.")
+        return self._get(folder)
 
     def preview(self, dataset: Dataset, index: int) -> dict[str, Any]:
         """`text` or `values` of an example; nothing for pictures."""
-        return self.of_dataset(dataset).preview(index)
+        return {} if dataset.modality == NO_INPUTS else self.of_dataset(dataset).preview(index)
 
     def inputs(self, dataset: Dataset, index: int) -> dict[str, Any]:
         """The same, whole: all of a text, all values of a vector."""
+        if dataset.modality == NO_INPUTS:
+            return {}
         payload = self.of_dataset(dataset)
         if payload.modality == "text":
             return {"text": payload.text(index)}

@@ -16,9 +16,8 @@ from sqlalchemy.orm import Session
 
 from sondage.errors import InvalidInput, NotFound
 from store.bulk import copy_in, driver_connection, fetch_binary
-from store.tables import SHARD_ROWS, CurveBlock
+from store.tables import DTYPES, SHARD_ROWS, CurveBlock, Epoch
 
-DTYPES = ("float32", "float16", "int8", "int16", "int32")
 Array = NDArray[Any]
 
 
@@ -139,9 +138,15 @@ def read_rows(
 
 
 def read_block(session: Session, *, run_id: int, channel: str, epoch: int, shard: int) -> CurveBlock:
-    block = session.get(CurveBlock, (run_id, channel, epoch, shard))
+    """One block of a closed epoch."""
+    of_epoch = (Epoch.run_id == CurveBlock.run_id) & (Epoch.epoch == CurveBlock.epoch)
+    statement = select(CurveBlock).join(Epoch, of_epoch).where(CurveBlock.run_id == run_id)
+    place = (CurveBlock.channel == channel) & (CurveBlock.epoch == epoch) & (CurveBlock.shard == shard)
+    block = session.scalars(statement.where(place)).one_or_none()
     if block is None:
-        raise NotFound(f"Run {run_id} has no shard {shard} of {channel!r} in epoch {epoch}.")
+        raise NotFound(
+            f"Run {run_id} has no shard {shard} of {channel!r} in epoch {epoch}, or has not closed it."
+        )
     return block
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,7 +37,7 @@ def add(session: Session, *, project_id: int, new: NewDataset) -> tuple[Dataset,
 
     Returns
     -------
-    The dataset, and whether it was made now. Its payload belongs into `dataset.payload`.
+    The dataset, and whether it was made now. Its payload belongs into `dataset.payload`; without inputs that is empty.
     """
     _serialise_name(session, project_id, new.name)
     there = by_fingerprint(session, project_id=project_id, name=new.name, fingerprint=new.fingerprint)
@@ -50,13 +51,13 @@ def add(session: Session, *, project_id: int, new: NewDataset) -> tuple[Dataset,
         modality=new.modality,
         num_examples=len(new.keys),
         class_names=list(new.class_names),
-        splits={split: list(new.splits).count(split) for split in sorted(set(new.splits))},
+        splits=dict(sorted(Counter(new.splits).items())),
         source=new.source,
         payload="",
     )
     session.add(dataset)
     session.flush()
-    dataset.payload = f"datasets/{dataset.id}"
+    dataset.payload = "" if new.modality == "none" else f"datasets/{dataset.id}"
     session.flush()
     _insert_examples(session, dataset.id, new)
     return dataset, True

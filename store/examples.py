@@ -84,6 +84,12 @@ def keys(session: Session, *, dataset_id: int, indices: Sequence[int]) -> dict[i
     return dict(fetch_binary(session, query, [list(indices), dataset_id]))
 
 
+def all_keys(session: Session, *, dataset_id: int) -> list[str]:
+    """The keys of all examples, in order."""
+    query = 'SELECT key FROM examples WHERE dataset_id = %s ORDER BY "index"'
+    return [key for (key,) in fetch_binary(session, query, [dataset_id])]
+
+
 def labels(session: Session, *, dataset_id: int, indices: Sequence[int]) -> dict[int, int]:
     """The given labels of some examples, by index."""
     query = (

@@ -52,7 +52,9 @@ class Deletion:
         ]
         if kind == "dataset":
             dataset = datasets.get(self.session, project_id=project.id, dataset_id=number)
-            folders += [data_dir / dataset.payload, *self._cache(dataset)]
+            # Without inputs there is no payload, and the folder of "" would be the whole data folder.
+            folders += [data_dir / dataset.payload] if dataset.payload else []
+            folders += self._cache(dataset)
         return folders
 
     def _cache(self, dataset: Dataset) -> list[Path]:

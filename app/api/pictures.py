@@ -38,6 +38,8 @@ def picture(
     known
         `If-None-Match`.
     """
+    if dataset.modality == "none":
+        raise NotFound(f"Dataset {dataset.id} has no inputs, and so no picture.")
     if dataset.modality != "image":
         raise NotFound(f"Dataset {dataset.id} holds {dataset.modality} examples, which have no picture.")
     tag = f'"{dataset.fingerprint[:32]}-{name}"'

@@ -16,6 +16,7 @@ MEANINGS = {
     415: "The body is of a kind that is not read here.",
     421: "The server does not answer to this name.",
     422: "What was sent is wrong; `errors` names the fields or rows.",
+    426: "The recorder speaks another protocol than this server.",
     500: "The server failed; its log has the request's number.",
     503: "The database does not answer; try again.",
     507: "The server's disk is full.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sondage.errors import Forbidden
+from sondage.errors import Forbidden, InvalidInput
 from sondage.recipe import Recipe, default_recipe
 from store.tables import Dataset
 
@@ -18,10 +18,16 @@ def recipe_for(dataset: Dataset, changes: Mapping[str, Any], model_modules: list
     Raises
     ------
     InvalidInput
-        A field is unknown or its value not allowed.
+        A field is unknown or its value not allowed, or the dataset has no inputs.
     Forbidden
         A model of the user's own from a module that the server does not allow.
     """
+    if dataset.modality == "none":
+        raise InvalidInput(
+            f"Dataset {dataset.id} ({dataset.name}) has no inputs, so the server cannot train on it: record your own "
+            "training, or register the inputs as a dataset.",
+            field="dataset_id",
+        )
     num_train = dataset.splits.get("train", 0)
     recipe = default_recipe(dataset.modality, num_train, len(dataset.class_names)).with_overrides(changes)
     module, colon, _ = recipe.model.partition(":")

@@ -1,0 +1,156 @@
+"""③ Epochs that arrive in parts: per shard, and under several ranks per rank, until the epoch closes.
+
+A run of one rank writes its blocks straight to `curve_blocks`, where nobody looks before their epoch is closed. Of
+several ranks the parts wait in `curve_parts` until `store.closing` makes blocks of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from sondage.errors import Conflict, InvalidInput
+from store import runs
+from store.bulk import driver_connection
+from store.tables import (
+    SHARD_ROWS,
+    CurveBlock,
+    CurvePart,
+    EpochPart,
+    Recording,
+    Run,
+)
+
+
+class EpochClosed(Conflict):
+    """The epoch is closed with other values, or a later one is."""
+
+    code = "epoch_closed"
+
+
+class RunClosed(Conflict):
+    """The run is not running any more."""
+
+    code = "run_closed"
+
+
+class IncompleteEpoch(InvalidInput):
+    """Something that was announced has not been sent."""
+
+    code = "incomplete_epoch"
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one rank saw of one channel of a shard: little-endian values, NaN or −1 where it did not."""
+
+    channel: str
+    epoch: int
+    shard: int
+    rank: int
+    dtype: str
+    data: bytes
+
+    @property
+    def num_rows(self) -> int:
+        return len(self.data) // np.dtype(self.dtype).itemsize
+
+
+def num_shards(num_rows: int) -> int:
+    return -(-num_rows // SHARD_ROWS)
+
+
+def rows_of_shard(num_rows: int, shard: int) -> int:
+    """How many rows a shard of a run has; 0 beyond the last one."""
+    return max(0, min(SHARD_ROWS, num_rows - shard * SHARD_ROWS))
+
+
+def require_running(run: Run) -> None:
+    if run.state != "running":
+        raise RunClosed(f"Run {run.id} ({run.name}) is {run.state}; reopen it to record more.")
+
+
+def put(session: Session, *, run: Run, recording: Recording, part: Part) -> bool:
+    """Store a part in place of what the same rank had sent. The caller holds the run, shared.
+
+    Returns
+    -------
+    False where nothing was changed: the epoch is closed with this very part.
+
+    Raises
+    ------
+    EpochClosed
+        The epoch, or a later one, is closed with other values.
+    RunClosed
+        The run has ended.
+    """
+    last = runs.last_closed_epoch(session, run_id=run.id)
+    if last is not None and part.epoch <= last:
+        if _was_sent(session, run.id, part):
+            return False
+        raise EpochClosed(
+            f"Run {run.id} has closed epoch {last}; epoch {part.epoch} does not change any more, and this part "
+            "is not the one it was closed with."
+        )
+    require_running(run)
+    if recording.world_size == 1:
+        write_block(session, run.id, part)
+        return True
+    _withdraw_closing(session, run.id, part)
+    _write_part(session, run.id, part)
+    return True
+
+
+def _was_sent(session: Session, run_id: int, part: Part) -> bool:
+    digest = hashlib.sha256(part.data)
+    closing = session.get(EpochPart, (run_id, part.epoch, part.rank))
+    if closing is not None:
+        return closing.digests.get(f"{part.channel}/{part.shard}") == digest.hexdigest()
+    key = (
+        (CurveBlock.run_id == run_id)
+        & (CurveBlock.channel == part.channel)
+        & (CurveBlock.epoch == part.epoch)
+        & (CurveBlock.shard == part.shard)
+    )
+    return session.scalar(select(func.sha256(CurveBlock.data)).where(key)) == digest.digest()
+
+
+def _withdraw_closing(session: Session, run_id: int, part: Part) -> None:
+    """A rank that sends other values after closing its part has to close it again."""
+    closing = session.get(EpochPart, (run_id, part.epoch, part.rank))
+    digest = hashlib.sha256(part.data).hexdigest() if closing is not None else ""
+    if closing is not None and closing.digests.get(f"{part.channel}/{part.shard}") != digest:
+        session.delete(closing)
+
+
+def write_block(session: Session, run_id: int, part: Part) -> None:
+    """Through the driver, in binary: 256 KiB of bytea as hexadecimal text would cost three times as much."""
+    with driver_connection(session).cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO curve_blocks (run_id, channel, epoch, shard, dtype, num_rows, data)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %b) ON CONFLICT (run_id, channel, epoch, shard)"
+            " DO UPDATE SET dtype = EXCLUDED.dtype, num_rows = EXCLUDED.num_rows, data = EXCLUDED.data",
+            [run_id, part.channel, part.epoch, part.shard, part.dtype, part.num_rows, part.data],
+        )
+
+
+def _write_part(session: Session, run_id: int, part: Part) -> None:
+    with driver_connection(session).cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO curve_parts (run_id, epoch, channel, shard, rank, dtype, num_rows, data)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %b) ON CONFLICT (run_id, epoch, channel, shard, rank)"
+            " DO UPDATE SET dtype = EXCLUDED.dtype, num_rows = EXCLUDED.num_rows, data = EXCLUDED.data",
+            [run_id, part.epoch, part.channel, part.shard, part.rank, part.dtype, part.num_rows, part.data],
+        )
+
+
+def drop_open(session: Session, *, run_id: int) -> None:
+    """Forget what was sent of epochs that did not close."""
+    last = runs.last_closed_epoch(session, run_id=run_id)
+    after = -1 if last is None else last
+    for table in (CurvePart, EpochPart, CurveBlock):
+        session.execute(delete(table).where(table.run_id == run_id, table.epoch > after))
