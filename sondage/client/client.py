@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from os import PathLike
 from types import TracebackType
 from typing import Any
 
@@ -18,7 +19,7 @@ from sondage.client.scores import Scores
 from sondage.client.suites import Suites
 from sondage.client.taggings import TaggingRef, Taggings
 from sondage.client.tags import Tags
-from sondage.wire import Health, Project, ProjectCreate
+from sondage.wire import Health, Project, ProjectCreate, Run
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 
@@ -92,6 +93,12 @@ class Client:
     def tags(self, tagging: TaggingRef = "latest", **filters: Any) -> Tags:
         """The tags of a tagging, worst first. See `Taggings.tags` for the filters."""
         return self.taggings.tags(tagging, **filters)
+
+    def import_records(self, file: str | PathLike[str], *, dataset: str, **options: Any) -> Run:
+        """Make a finished run of a file of losses. See `sondage.client.records.import_records` for the options."""
+        from sondage.client.records import import_records
+
+        return import_records(self, file, dataset=dataset, **options)
 
     def close(self) -> None:
         self.http.close()

@@ -3,5 +3,6 @@
 from sondage.torch.buffer import EpochBuffer
 from sondage.torch.indexed import Batch, Indexed, collate
 from sondage.torch.losses import margin, per_example_loss
+from sondage.torch.planting import Planted, plant
 
-__all__ = ["Batch", "EpochBuffer", "Indexed", "collate", "margin", "per_example_loss"]
+__all__ = ["Batch", "EpochBuffer", "Indexed", "Planted", "collate", "margin", "per_example_loss", "plant"]
