@@ -6,9 +6,10 @@ import os
 import signal
 import time
 
+import psutil
 import pytest
 
-from tests.worker_jobs.worlds import NUM_EPOCHS, PASSES_PER_EPOCH, World, stop, wait_until
+from tests.worker_jobs.worlds import PASSES_PER_EPOCH, SLOW_MODEL, World, stop, wait_until
 
 PROMISED_SECONDS = 2.0
 
@@ -39,8 +40,9 @@ def in_the_middle(world: World, digits, **options):
 
 
 def test_a_running_job_ends_within_two_seconds(world, digits, suite):
-    training = in_the_middle(world, digits, suite=suite, tag=True)
-    child = world.child()
+    training = in_the_middle(world, digits, suite=suite, tag=True, model=f"{SLOW_MODEL}:with_a_helper")
+    child, helper = world.child(), psutil.Process(int((world.data_dir / "helper").read_text()))
+    assert helper.is_running()
     asked = time.monotonic()
     world.abort(training.job_id)
     job = world.wait_for(training.job_id)
@@ -49,6 +51,7 @@ def test_a_running_job_ends_within_two_seconds(world, digits, suite):
     assert job.finished_at is not None
     assert world.tagging(training.tagging_id).state == "aborted"
     assert not child.is_running()
+    assert not helper.is_running() or helper.status() == psutil.STATUS_ZOMBIE  # nobody's child by now
     assert len(world.epochs(training.run_id)) == 1  # what was recorded stays
     assert took < PROMISED_SECONDS
 
@@ -76,46 +79,54 @@ def test_an_aborted_attempt_that_goes_on_all_the_same_is_killed(world, digits):
 
 
 @pytest.fixture
-def lone_world(make_database, short_folder, world, digits):
+def lone_world(world, digits):
     """The same data folder and database; the module's worker has ended."""
     for worker in world.workers:
         stop(worker)
     return world
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_worker_gives_its_job_back(lone_world, digits, number):
+def test_stopped_workers_give_their_job_back(lone_world, digits):
+    """By Ctrl-C, then by the end of a service, each in the middle of an epoch; a third worker completes it.
+
+    More attempts than are allowed in a row: those that closed an epoch do not count.
+    """
     world = lone_world
-    with world.worker(start_new_session=True) as worker:
-        training = in_the_middle(world, digits)
-        os.killpg(worker.pid, number)  # as a terminal does
-        assert worker.wait(5) == 0
-    job = world.job(training.job_id)
-    assert job.state == world.run(training.run_id).state == "queued"
-    assert len(world.epochs(training.run_id)) == 1
-    world.assert_nobody_left(seconds=1)
+    world.settings["SONDAGE_MAX_ATTEMPTS"] = "1"
+    training = world.train(digits)
+    for epochs, number in enumerate((signal.SIGINT, signal.SIGTERM), start=1):
+        world.close_gate(PASSES_PER_EPOCH + 2)
+        with world.worker(start_new_session=True) as worker:
+            world.wait_at_gate()
+            os.killpg(worker.pid, number)  # as a terminal does
+            assert worker.wait(5) == 0
+        assert world.job(training.job_id).state == world.run(training.run_id).state == "queued"
+        assert len(world.epochs(training.run_id)) == epochs
+        world.assert_nobody_left(seconds=1)
     world.open_gate()
     with world.worker():
-        job = world.succeed(training.job_id)
-    assert [epoch.attempt for epoch in world.epochs(training.run_id)] == [1] + [2] * (NUM_EPOCHS - 1)
+        world.succeed(training.job_id)
+    assert [epoch.attempt for epoch in world.epochs(training.run_id)] == [1, 2, 3, 3]
+    del world.settings["SONDAGE_MAX_ATTEMPTS"]
+
+
+def wait_until_ready(world: World, before: str) -> None:
+    wait_until(lambda: "ready for jobs" in world.log()[len(before) :], "the worker is ready")
 
 
 def test_an_idle_worker_stops_at_once(lone_world):
+    before = lone_world.log()
     with lone_world.worker() as worker:
-        ready = lone_world.log().count("ready for jobs")
-        wait_until(lambda: lone_world.log().count("ready for jobs") > ready, "the worker is ready")
+        wait_until_ready(lone_world, before)
         worker.send_signal(signal.SIGINT)
         assert worker.wait(5) == 0
 
 
-def test_a_worker_stops_with_the_process_that_started_it(lone_world, digits):
-    world = lone_world
+def test_a_worker_stops_with_the_process_that_started_it(lone_world):
     reading, writing = os.pipe()
-    with world.worker("--parent-fd", str(reading), pass_fds=(reading,)) as worker:
+    before = lone_world.log()
+    with lone_world.worker("--parent-fd", str(reading), pass_fds=(reading,)) as worker:
         os.close(reading)
-        training = in_the_middle(world, digits)
+        wait_until_ready(lone_world, before)
         os.close(writing)
         assert worker.wait(5) == 0
-    assert world.job(training.job_id).state == "queued"
-    world.assert_nobody_left(seconds=1)
-    world.abort(training.job_id)

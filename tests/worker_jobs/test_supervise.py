@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 
-import psutil
 import pytest
 from sqlalchemy import text
 
 from store import jobs
 from tests.worker_jobs.worlds import (
+    DIGITS,
     NUM_EPOCHS,
     PASSES_PER_EPOCH,
     ROOT,
@@ -110,29 +110,13 @@ def test_a_process_that_dies_every_time_is_given_up(world, digits):
     assert "memory" in job.error
 
 
-def test_attempts_that_got_somewhere_do_not_count(world, digits):
-    """A long training may be interrupted more often than `max_attempts`, as long as epochs are closed between."""
-    training = world.train(digits)
-    world.settings["SONDAGE_MAX_ATTEMPTS"] = "1"
-    try:
-        world.close_gate(PASSES_PER_EPOCH + 2)
-        with world.worker():
-            world.wait_at_gate()
-        assert world.job(training.job_id).state == "queued"
-        world.open_gate()
-        with world.worker():
-            assert world.succeed(training.job_id).attempt == 2
-    finally:
-        del world.settings["SONDAGE_MAX_ATTEMPTS"]
-
-
 def test_a_job_without_an_entry_in_the_queue_is_found(world, digits):
     """As after a worker's breakdown over it, or when only our own tables were restored."""
-    training = world.train(digits)
+    number = world.register(DIGITS)
     with world.session() as session:
         session.execute(text("DELETE FROM procrastinate.procrastinate_jobs"))
     with world.worker():
-        world.succeed(training.job_id)
+        world.succeed(number)
 
 
 def test_lost_connections_do_not_silence_a_worker(world, digits):
@@ -152,22 +136,8 @@ def test_lost_connections_do_not_silence_a_worker(world, digits):
             wait_until(lambda last=last: world.scalar(seen) > last, "a sign of life after the cut", seconds=5)
         world.open_gate()
         assert world.succeed(training.job_id).attempt == 1
-        again = world.train(digits)
-        world.succeed(again.job_id)
+        world.succeed(world.register(DIGITS))
         assert worker.poll() is None
-
-
-def test_nothing_outlives_a_child_killed_with_processes_of_its_own(world, digits):
-    """What a user's model starts is in the child's process group and goes with it."""
-    with world.worker():
-        world.close_gate(PASSES_PER_EPOCH + 2)
-        training = world.train(digits, model=f"{SLOW_MODEL}:with_a_helper")
-        world.wait_at_gate()
-        helper = psutil.Process(int((world.data_dir / "helper").read_text()))
-        assert helper.is_running()
-        world.abort(training.job_id)
-        world.wait_for(training.job_id, "aborted")
-        assert not helper.is_running() or helper.status() == psutil.STATUS_ZOMBIE
 
 
 def test_an_unreachable_database_is_told_at_the_start(world):

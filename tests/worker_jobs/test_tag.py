@@ -103,6 +103,12 @@ def test_who_is_displaced_in_one_run_is_tagged_from_the_other(tagged):
     assert not any(tag.displaced for tag in tags.values())
 
 
+def test_another_seed_gives_other_curves(tagged):
+    both = sorted(set(tagged.train_rows).difference(*map(tagged.sources, tagged.trainings.run_ids)))
+    first, second = (tagged.world.recorded(run_id)["loss"][both] for run_id in tagged.trainings.run_ids)
+    assert (first != second).mean() > 0.99
+
+
 def test_the_probes_that_were_used_are_kept(tagged):
     with tagged.world.session() as session:
         used = {
@@ -244,9 +250,14 @@ def test_one_seed_can_score_the_displaced_out_of_sample(tagged):
     world.succeed(trainings.job_id)
     world.succeed(tag_job(world, trainings.tagging_id))
     tags = tags_of(world, trainings.tagging_id)
-    marked = [tag for tag in tags.values() if tag.displaced]
-    assert marked
+    assert any(tag.displaced for tag in tags.values())
     assert all(tag.suspicion is not None for tag in tags.values())
+    assert "evaluation pass" in world.tagging(trainings.tagging_id).report["protocol"]
+    seen = [*tagged.train_rows, *range(tagged.dataset.num_examples, world.run(trainings.run_id).num_rows)]
+    recorded = world.recorded(trainings.run_id)
+    assert np.isfinite(recorded["loss"][seen]).all()
+    assert np.isfinite(recorded["margin"][seen]).all()
+    assert (recorded["predicted"][seen] >= 0).all()
 
 
 def test_a_tagging_that_cannot_be_made_says_why(tagged):
