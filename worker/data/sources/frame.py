@@ -15,6 +15,7 @@ import pyarrow as pa
 from sondage.errors import InvalidInput, InvalidRows, RowError
 from worker.data.sources.columns import SPLIT_WORDS
 from worker.data.sources.model import SourceLimits
+from worker.data.sources.parquet import check_unfolded
 from worker.data.sources.paths import check_file
 
 _ORDER = ("train", "validation", "test")
@@ -40,7 +41,9 @@ class Frame:
 
 def read_parquet(path: Path, scratch: Path, limits: SourceLimits) -> Frame:
     """One file, or a folder of files whose names begin with their split (`test-00000-of-00001.parquet`)."""
-    return load("parquet", _linked(path, scratch, limits, "parquet"), scratch)
+    files = _linked(path, scratch, limits, "parquet")
+    num_rows = check_unfolded([Path(file) for part in files.values() for file in part], limits)
+    return load("parquet", files, scratch, batch_size=num_rows)
 
 
 def read_csv(path: Path, scratch: Path, limits: SourceLimits) -> Frame:
@@ -48,7 +51,7 @@ def read_csv(path: Path, scratch: Path, limits: SourceLimits) -> Frame:
     files = _linked(path, scratch, limits, "csv")
     paths = [file for part in files.values() for file in part]
     for file in paths:
-        _check_utf8(file)
+        _check_lines(file, limits.max_line_bytes)
     columns = [_header(file) for file in paths]
     if any(names != columns[0] for names in columns):
         raise InvalidInput("The files of the folder have different columns.", field="path")
@@ -146,16 +149,27 @@ def _header(file: str) -> list[str]:
     return names
 
 
-def _check_utf8(file: str) -> None:
-    """The library's reader tells a byte's position in its chunk, which helps nobody to find it."""
+def _check_lines(file: str, max_bytes: int) -> None:
+    """Lines of bearable length, in UTF-8. The library's reader tells a byte's position in its chunk, which helps nobody
+    to find it."""
     with Path(file).open("rb") as lines:
-        for number, line in enumerate(lines):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                fault = RowError(
-                    max(0, number - 1), "not_utf8", f"Line {number + 1} is not UTF-8 ({error.reason})."
+        number = 0
+        # Never more than a line that is just too long: a file need not have any line end.
+        while line := lines.readline(max_bytes + 1):
+            number += 1
+            if len(line) > max_bytes:
+                raise InvalidInput(
+                    f"Line {number} has more than {max_bytes:,} bytes. Is it CSV, with an end to each line?",
+                    field="path",
                 )
-                raise InvalidRows(
-                    f"{fault.message} Save the file as UTF-8; nothing was registered.", [fault]
-                ) from error
+            _check_utf8(line, number)
+
+
+def _check_utf8(line: bytes, number: int) -> None:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        fault = RowError(max(0, number - 2), "not_utf8", f"Line {number} is not UTF-8 ({error.reason}).")
+        raise InvalidRows(
+            f"{fault.message} Save the file as UTF-8; nothing was registered.", [fault]
+        ) from error

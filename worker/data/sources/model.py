@@ -28,6 +28,12 @@ class SourceLimits:
         Of one source file as it lies on the disk.
     max_array_bytes : int
         Of one array of an archive, or of all files of a zip, once unpacked.
+    max_decoded_bytes : int
+        Of all that Parquet files unfold to.
+    max_unfolding, min_decoded_bytes : int
+        They may unfold to so many times their own size, or to so many bytes in any case.
+    max_line_bytes : int
+        Of one line of a CSV file.
     max_picture_bytes, max_picture_pixels : int
         Of one encoded picture.
     max_files : int
@@ -36,6 +42,10 @@ class SourceLimits:
 
     max_file_bytes: int = 64 * GIB
     max_array_bytes: int = 256 * GIB
+    max_decoded_bytes: int = 256 * GIB
+    max_unfolding: int = 100
+    min_decoded_bytes: int = GIB
+    max_line_bytes: int = 64 * 1024 * 1024
     max_picture_bytes: int = 64 * 1024 * 1024
     max_picture_pixels: int = PIXEL_LIMIT
     max_files: int = 20_000_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import tracemalloc
 from decimal import Decimal
 from pathlib import Path
 
@@ -381,6 +382,38 @@ def test_what_is_no_parquet_is_told(root, register):
         register("parquet", "a.parquet")
 
 
+def repeated(value: object, kind: pa.DataType, num: int) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array([0] * num, pa.int32()), pa.array([value], kind))
+
+
+def test_a_small_file_does_not_unfold_to_gigabytes(root, register, tmp_path):
+    """One value of 200 kB in 20,000 rows: 4 GB out of less than a megabyte."""
+    num = 20_000
+    labels = pa.array(["no", "yes"] * (num // 2))
+    text = repeated("x" * 200_000, pa.string(), num)
+    picture = pa.StructArray.from_arrays(
+        [repeated(b"x" * 200_000, pa.binary(), num), pa.nulls(num, pa.string())], ["bytes", "path"]
+    )
+    pool = pa.default_memory_pool()
+    for inputs in ({"text": text}, {"image": picture}):
+        pq.write_table(pa.table({**inputs, "label": labels}), root / "a.parquet", store_schema=False)
+        assert (root / "a.parquet").stat().st_size < 1_000_000
+        before = pool.max_memory()
+        with pytest.raises(InvalidInput, match="unfolds to more than 1 GiB"):
+            register("parquet", "a.parquet")
+        assert pool.max_memory() <= max(before, 300_000_000)
+
+
+@pytest.mark.parametrize("encoding", ["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY", "PLAIN"])
+def test_what_unfolds_within_bounds_is_read_in_any_encoding(root, register, encoding):
+    words = ["x" * 1000 + str(row) for row in range(2000)]
+    table = pa.table({"text": pa.array(words), "label": pa.array(["no", "yes"] * 1000)})
+    pq.write_table(table, root / "a.parquet", use_dictionary=["label"], column_encoding={"text": encoding})
+    assert register("parquet", "a.parquet").payload.column("text") == words
+    with pytest.raises(InvalidInput, match="unfolds"):
+        register("parquet", "a.parquet", limits=SourceLimits(max_decoded_bytes=1_900_000))
+
+
 def test_nothing_is_asked_of_a_network(root, register, monkeypatch):
     def refuse(*args: object) -> None:
         raise AssertionError("a connection was tried")
@@ -438,6 +471,17 @@ def test_csv_faults_are_told(root, register, content, message):
     csv_file(root, content)
     with pytest.raises(InvalidInput, match=message):
         register("csv", "a.csv")
+
+
+def test_a_csv_without_a_line_end_is_not_read_whole(root, register):
+    csv_file(root, "text,label\na,x\n" + "b" * 5_000_000 + ",y\n")
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidInput, match="Line 3 has more than 1,000 bytes"):
+            register("csv", "a.csv", limits=SourceLimits(max_line_bytes=1_000))
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_csv_in_another_encoding_is_told_by_line(root, register):
