@@ -35,12 +35,6 @@ class InvalidCursor(errors.InvalidInput):
     code = "invalid_cursor"
 
 
-class StorageFull(errors.SondageError):
-    """No room is left on the server's disk. What was half written has been removed."""
-
-    code = "storage_full"
-
-
 class UnsupportedMedia(errors.InvalidInput):
     """The body is of a kind that this route does not read."""
 
@@ -73,7 +67,7 @@ STATUS: dict[type[errors.SondageError], int] = {
     ClientTooOld: 426,
     errors.DataFolderError: 500,
     errors.Unavailable: 503,
-    StorageFull: 507,
+    errors.StorageFull: 507,
 }
 HEADERS: dict[int, dict[str, str]] = {
     401: {"WWW-Authenticate": 'Bearer realm="sondage"'},
@@ -189,7 +183,7 @@ def _driver_error(request: Request, fault: psycopg.Error) -> Response:
     identity = request_id(request)
     if isinstance(fault, psycopg.errors.DiskFull):
         return problem(
-            507, StorageFull.code, "The database's disk is full; make room there.", request_id=identity
+            507, errors.StorageFull.code, "The database's disk is full; make room there.", request_id=identity
         )
     if isinstance(fault, psycopg.DataError):
         detail = "A value cannot be stored: a number is too large, or a text has a NUL character."
@@ -204,5 +198,5 @@ def _driver_error(request: Request, fault: psycopg.Error) -> Response:
 def _system_error(request: Request, fault: OSError) -> Response:
     if fault.errno in (errno.ENOSPC, errno.EDQUOT):
         detail = "The server's disk is full; nothing was kept. Make room in its data folder and try again."
-        return problem(507, StorageFull.code, detail, request_id=request_id(request))
+        return problem(507, errors.StorageFull.code, detail, request_id=request_id(request))
     raise fault

@@ -10,6 +10,7 @@
     ├── Conflict                what is there already forbids it (a name taken, a run still going)
     ├── Forbidden               the key, the path or the setting does not allow it
     ├── Unavailable             the server or the database cannot be reached; trying again may help
+    ├── StorageFull             no room is left on a disk of the server's; trying again at once does not help
     ├── DataFolderError         the data folder cannot be used; nothing in it was touched
     ├── JobFailed               a job ended in `failed`; the message is the job's own error
     └── JobAborted              a job was aborted, or its attempt was superseded by a newer one
@@ -91,6 +92,12 @@ class Unavailable(SondageError):
     """The server or the database cannot be reached now; trying again may help."""
 
     code = "unavailable"
+
+
+class StorageFull(SondageError):
+    """No room is left on a disk: the database's, or the one with the data folder. Nothing was kept."""
+
+    code = "storage_full"
 
 
 class DataFolderError(SondageError):

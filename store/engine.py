@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from sondage.errors import Conflict, InvalidInput, Unavailable
+from sondage.errors import Conflict, InvalidInput, StorageFull, Unavailable
 from store.embedded import EmbeddedServer
 
 ALEMBIC_INI = Path(__file__).resolve().parents[1] / "alembic.ini"
@@ -29,8 +29,9 @@ DRIVER = "postgresql+psycopg"
 POOL_SIZE, MAX_OVERFLOW = 10, 30
 CONNECT_TIMEOUT_SECONDS = 10
 # Classes of SQLSTATE that another try may get past: connection lost, transaction rolled back (deadlock),
-# resources short, shut down or starting. https://www.postgresql.org/docs/18/errcodes-appendix.html
+# resources short (a full disk apart), shut down or starting. https://www.postgresql.org/docs/18/errcodes-appendix.html
 PASSING = ("08", "40", "53", "57P")
+DISK_FULL = "the database's disk is full: free space there, then try again"
 
 
 @dataclass
@@ -140,6 +141,8 @@ def transaction(engine: Engine) -> Iterator[Session]:
     Unavailable
         The database cannot be reached, was lost under way, or gave way to another transaction; nothing was kept.
         Lost while committing it may have been kept: write so that doing it again does no harm.
+    StorageFull
+        The database has no room left; nothing was kept.
     """
     with _faults_named(), Session(engine, expire_on_commit=False) as session, session.begin():
         yield session
@@ -150,6 +153,8 @@ def _faults_named() -> Iterator[None]:
     try:
         yield
     except (DBAPIError, psycopg.Error, PoolTimeout) as fault:
+        if isinstance(_cause(fault), psycopg.errors.DiskFull):
+            raise StorageFull(f"{DISK_FULL} ({_first_line(fault)})") from fault
         if _may_pass(fault):
             raise Unavailable(f"the database cannot be reached now: {_first_line(fault)}") from fault
         raise
@@ -160,15 +165,20 @@ def _may_pass(fault: DBAPIError | psycopg.Error | PoolTimeout) -> bool:
         return True
     if isinstance(fault, DBAPIError) and fault.connection_invalidated:
         return True
-    cause = fault.orig if isinstance(fault, DBAPIError) else fault
+    cause = _cause(fault)
     if not isinstance(cause, psycopg.OperationalError):
         return False
     return cause.sqlstate is None or cause.sqlstate.startswith(PASSING)
 
 
+def _cause(fault: DBAPIError | psycopg.Error | PoolTimeout) -> BaseException | None:
+    """What the driver raised."""
+    return fault.orig if isinstance(fault, DBAPIError) else fault
+
+
 def _first_line(fault: DBAPIError | psycopg.Error | PoolTimeout) -> str:
     """The driver's own words, without the statement and its values."""
-    said = str(fault.orig if isinstance(fault, DBAPIError) else fault).strip()
+    said = str(_cause(fault)).strip()
     return said.splitlines()[0] if said else type(fault).__name__
 
 

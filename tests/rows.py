@@ -11,6 +11,12 @@ from store import curves, datasets, jobs, projects, runs, scores, suites, taggin
 from store.tables import Dataset, Job, Project, Run, Suite, Tagging
 
 NUM_EXAMPLES, NUM_PROBES, NUM_EPOCHS = 6, 2, 3
+FILL_DISK = """
+CREATE OR REPLACE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE disk_full USING MESSAGE = 'could not extend file "base/5/16384": No space left on device'; END $$;
+CREATE TRIGGER no_room BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION no_room();
+"""
+"""Whatever is inserted into the table from now on finds the database's disk full."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
-from sondage.errors import Unavailable
+from sondage.errors import StorageFull, Unavailable
 from store import jobs, runs
 from store.engine import Database, transaction
 from worker.child import DONE, ENDED, TRY_AGAIN
@@ -78,7 +78,8 @@ class Supervisor:
                 if job is None:
                     return None
                 fruitful = 0 if job.run_id is None else runs.last_fruitful_attempt(session, run_id=job.run_id)
-                return job.attempt, job.attempt - fruitful
+                forgiven = int(job.arguments.get(jobs.FORGIVEN, 0))
+                return job.attempt, job.attempt - max(fruitful, forgiven)
 
         return self._until_stored(step)
 
@@ -101,7 +102,7 @@ class Supervisor:
         try:
             with transaction(self.database.engine) as session:
                 return jobs.standing(session, job_id=job_id, attempt=attempt)
-        except Unavailable:
+        except (Unavailable, StorageFull):
             return "working"  # the process waits for the database itself
 
     def _settle(self, job_id: int, attempt: int, code: int | None, last_words: str) -> None:
@@ -137,12 +138,15 @@ class Supervisor:
         self._until_stored(step)
 
     def _until_stored(self, step: Callable[[], Result]) -> Result:
-        """Wait for a lost database; a stopping worker waits for a moment only: the job is found stalled later."""
+        """Wait for a database that is lost or full, so that it learns how the job stands.
+
+        A stopping worker waits for a moment only: the job is found stalled later.
+        """
         pause, left = 0.1, 5.0
         while True:
             try:
                 return step()
-            except Unavailable:
+            except (Unavailable, StorageFull):
                 if self.stop.wait(pause):
                     left -= pause
                     threading.Event().wait(pause)

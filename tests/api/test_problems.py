@@ -17,6 +17,7 @@ from sondage import errors as sondage_errors
 from store import datasets
 from store.engine import Database, make_engine, transaction
 from tests.api.worlds import BASE, Client, World, make_settings
+from tests.rows import FILL_DISK
 
 URL = "/api/v1/projects/default"
 
@@ -166,3 +167,12 @@ def test_every_error_has_a_status() -> None:
     ]
     for kind in ours:
         assert any(parent in STATUS for parent in kind.__mro__) or kind is sondage_errors.SondageError
+
+
+def test_a_full_disk_of_the_database_asks_for_room(empty: World) -> None:
+    with transaction(empty.database.engine) as session:
+        session.execute(text(FILL_DISK.format(table="suites")))
+    client = TestClient(empty.client.app, base_url=BASE)
+    answer = client.post(f"{URL}/suites", json={"name": "mine"})
+    body = problem_of(answer, 507, "storage_full")
+    assert "disk is full" in str(body["detail"])

@@ -20,7 +20,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.orm import Session
 
-from sondage.errors import Conflict, InvalidInput, Unavailable
+from sondage.errors import Conflict, InvalidInput, StorageFull, Unavailable
 from store import bulk
 from store.engine import (
     Database,
@@ -31,6 +31,7 @@ from store.engine import (
     open_database,
     transaction,
 )
+from tests.rows import FILL_DISK
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -215,6 +216,19 @@ def test_a_deadlock_is_unavailable_and_may_be_tried_again(database: Database, ta
         faults = [done.exception() for done in (threads.submit(lock, 1, 2), threads.submit(lock, 2, 1))]
 
     assert sorted(type(fault).__name__ for fault in faults) == ["NoneType", "Unavailable"]
+
+
+@pytest.mark.parametrize("write", [by_statement, by_copy])
+def test_a_full_disk_is_no_lost_database(
+    database: Database, table: str, write: Callable[[Session], None]
+) -> None:
+    with transaction(database.engine) as session:
+        session.execute(text(FILL_DISK.format(table=table)))
+
+    with pytest.raises(StorageFull, match=r"disk is full: free space there.*could not extend file"):
+        insert(database, then=write)
+
+    assert values(database) == []
 
 
 def test_a_database_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
