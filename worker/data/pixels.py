@@ -13,6 +13,7 @@ import pyarrow as pa
 from sondage.errors import InvalidInput
 from sondage.types import Images
 from store.payloads import Payload, decode
+from worker.data.budget import PixelBudget
 
 _NATURAL_SIDE = 256
 _USUAL_SIDE = 64
@@ -49,19 +50,28 @@ def decode_all(payload: Payload, shape: tuple[int, int, int], path: Path) -> Non
     """
     pixels = np.lib.format.open_memmap(path, "w+", np.uint8, (payload.num_rows, *shape))
     start = 0
+    budget = PixelBudget()
+
+    def decoded(blob: bytes, num_pixels: int) -> Images:
+        with budget.take(num_pixels):
+            return _pixels(blob, shape)
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for blobs in _blobs(payload):
-            done = list(pool.map(lambda blob: _pixels(blob, shape), blobs))
+        for blobs, sizes in _blobs(payload):
+            done = list(pool.map(decoded, blobs, sizes))
             pixels[start : start + len(done)] = done
             start += len(done)
     pixels.flush()
 
 
-def _blobs(payload: Payload) -> Iterator[list[bytes]]:
+def _blobs(payload: Payload) -> Iterator[tuple[list[bytes], list[int]]]:
+    """Encoded pictures, and the pixels of each."""
     for batch in payload.batches():
-        column = batch.column("image")
-        for start in range(0, len(column), _CHUNK):
-            yield column.slice(start, _CHUNK).to_pylist()
+        for start in range(0, batch.num_rows, _CHUNK):
+            part = batch.slice(start, _CHUNK)
+            widths, heights = part.column("width").to_pylist(), part.column("height").to_pylist()
+            sizes = [width * height for width, height in zip(widths, heights, strict=True)]
+            yield part.column("image").to_pylist(), sizes
 
 
 def _pixels(blob: bytes, shape: tuple[int, int, int]) -> Images:

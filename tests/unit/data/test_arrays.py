@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+import threading
+import time
 import zlib
 from pathlib import Path
 
@@ -18,9 +20,12 @@ from sondage.errors import InvalidInput
 from sondage.probes.generators import make_probe_inputs
 from sondage.probes.suite import Generator
 from sondage.probes.tables import TableInputs
-from store.payloads import open_payload
+from store.payloads import decode, open_payload
+from worker.data import pixels
 from worker.data.arrays import encode, read_probes, training_arrays, write_probes
+from worker.data.budget import PixelBudget
 from worker.data.inputs import make_inputs
+from worker.data.sources import pictures as source_pictures
 from worker.data.tokens import tokenise
 
 
@@ -231,3 +236,33 @@ def test_real_sets_become_arrays_that_training_takes(root, register, tmp_path, k
     assert done.registration.splits.count("train") == 300
     arrays = read(done.payload, tmp_path)
     assert len(make_inputs(modality, arrays.arrays)) == done.payload.num_rows
+
+
+def test_large_pictures_are_decoded_one_after_the_other(root, register, png, monkeypatch, tmp_path):
+    """On any number of cores: four pictures of which the budget holds one, and small ones beside them."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(PixelBudget.__init__, "__defaults__", (100 * 100,))
+    in_flight, most, lock = 0, 0, threading.Lock()
+
+    def watched(blob, **options):
+        nonlocal in_flight, most
+        image = decode(blob, **options)
+        with lock:
+            in_flight += image.width * image.height
+            most = max(most, in_flight)
+        time.sleep(0.05)  # without a budget they would all be here together
+        with lock:
+            in_flight -= image.width * image.height
+        return image
+
+    for place in range(8):
+        folder = root / "pictures" / ("cat" if place % 2 else "dog")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{place}.png").write_bytes(png(place, size=(100, 100) if place < 4 else (10, 10)))
+    monkeypatch.setattr(source_pictures, "decode", watched)
+    done = register("imagefolder", "pictures")
+    assert most == 100 * 100
+    most = 0
+    monkeypatch.setattr(pixels, "decode", watched)
+    pixels.decode_all(done.payload, (10, 10, 1), tmp_path / "pixels.npy")
+    assert 0 < most <= 100 * 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -9,10 +10,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from PIL import Image
 
 from sondage.errors import InvalidInput
 from sondage.types import Rows
 from store.payloads import Form, PayloadWriter, decode
+from store.payloads.pictures import FORMATS
+from worker.data.budget import PixelBudget
 from worker.data.sources.model import Faults, SourceLimits
 
 SCHEMA = pa.schema(
@@ -44,6 +48,7 @@ class PictureInputs:
         self._column = column
         self._limits = limits
         self._read_path = read_path
+        self._budget = PixelBudget()
 
     def announce(self, writer: PayloadWriter) -> None:
         writer.start(Form.PICTURES, schema=SCHEMA)
@@ -102,7 +107,17 @@ class PictureInputs:
 
     def _look(self, blob: bytes) -> Checked:
         try:
-            image = decode(blob, pixel_limit=self._limits.max_picture_pixels)
+            with self._budget.take(min(_promised_pixels(blob), self._limits.max_picture_pixels)):
+                image = decode(blob, pixel_limit=self._limits.max_picture_pixels)
         except InvalidInput as error:
             return error
         return image.width, image.height, len(image.getbands())
+
+
+def _promised_pixels(blob: bytes) -> int:
+    """By the header alone. What cannot be opened decodes to nothing, and is told then."""
+    try:
+        with Image.open(io.BytesIO(blob), formats=FORMATS) as image:
+            return image.width * image.height
+    except Exception:  # Pillow's readers raise a dozen classes
+        return 0
