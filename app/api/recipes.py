@@ -10,6 +10,15 @@ from sondage.recipe import Recipe, default_recipe
 from store.tables import Dataset
 
 CHANNELS = ["loss", "margin", "predicted"]
+TAKES = {
+    "convnet": "image",
+    "resnet20": "image",
+    "ngrams": "text",
+    "table_mlp": "table",
+    "linear": "vector",
+    "mlp": "vector",
+}
+"""What each model is for, as the worker has it."""
 
 
 def recipe_for(dataset: Dataset, changes: Mapping[str, Any], model_modules: list[str]) -> Recipe:
@@ -18,7 +27,7 @@ def recipe_for(dataset: Dataset, changes: Mapping[str, Any], model_modules: list
     Raises
     ------
     InvalidInput
-        A field is unknown or its value not allowed, or the dataset has no inputs.
+        A field is unknown or its value not allowed or not for such inputs, or the dataset has no inputs.
     Forbidden
         A model of the user's own from a module that the server does not allow.
     """
@@ -30,6 +39,7 @@ def recipe_for(dataset: Dataset, changes: Mapping[str, Any], model_modules: list
         )
     num_train = dataset.splits.get("train", 0)
     recipe = default_recipe(dataset.modality, num_train, len(dataset.class_names)).with_overrides(changes)
+    _check_fit(recipe, dataset.modality)
     module, colon, _ = recipe.model.partition(":")
     if colon and module not in model_modules:
         raise Forbidden(
@@ -37,6 +47,26 @@ def recipe_for(dataset: Dataset, changes: Mapping[str, Any], model_modules: list
             "SONDAGE_MODEL_MODULES."
         )
     return recipe
+
+
+def _check_fit(recipe: Recipe, modality: str) -> None:
+    """What the worker would stumble over later."""
+    if TAKES.get(recipe.model, modality) != modality:
+        fitting = " or ".join(name for name, takes in TAKES.items() if takes == modality)
+        raise InvalidInput(
+            f"model {recipe.model!r} takes {TAKES[recipe.model]} inputs and this dataset holds {modality} inputs: "
+            f"use {fitting}.",
+            field="model",
+        )
+    for field, given in (
+        ("augment", recipe.augment != "none"),
+        ("image_size", recipe.image_size is not None),
+    ):
+        if given and modality != "image":
+            raise InvalidInput(
+                f"{field} is for pictures, and this dataset holds {modality} inputs: leave it out.",
+                field=field,
+            )
 
 
 def protocol_of(recipe: Recipe) -> dict[str, Any]:

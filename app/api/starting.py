@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 from app.api.answers import run_answers, tagging_answers
 from app.api.recipes import protocol_of, recipe_for
 from sondage.errors import InvalidInput, NotFound
-from sondage.probes.suite import default_suite
+from sondage.probes.plan import scaled_counts
+from sondage.probes.suite import SuiteDefinition, default_suite
 from sondage.wire import Job, RunCreate, RunsCreated
 from store import datasets, jobs, runs, suites, taggings
 from store.tables import Project, Run, Suite
@@ -24,7 +25,7 @@ def start_runs(session: Session, project: Project, body: RunCreate, model_module
     NotFound
         There is no such dataset or suite.
     InvalidInput
-        The seeds, the recipe, or a suite that cannot be planted.
+        The seeds, a recipe that does not fit the data, or a suite that cannot be planted, in so few examples or at all.
     Conflict
         A run of this name is there.
     """
@@ -51,6 +52,9 @@ def _create_runs(
 ) -> list[Run]:
     dataset = datasets.get(session, project_id=project.id, dataset_id=body.dataset_id)
     recipe = recipe_for(dataset, body.recipe, model_modules)
+    if suite is not None:
+        definition = SuiteDefinition.from_dict(suite.definition)
+        scaled_counts(definition, dataset.splits.get("train", 0), num_slots=len(body.seeds))
     return [
         runs.create(
             session,

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from store import jobs, runs, taggings
+from app.api.recipes import TAKES
+from store import jobs, projects, runs, taggings
 from store.engine import transaction
-from tests.api.worlds import CLASSES, NUM_EPOCHS, NUM_MADE, N, World, curves_of, queued_run
+from tests.api.worlds import CLASSES, NUM_EPOCHS, NUM_MADE, N, World, add_dataset, curves_of, queued_run
 
 
 def start(world: World, status: int = 202, **more: Any) -> Any:
@@ -34,12 +35,46 @@ def test_one_run_and_one_job_per_seed_and_a_tagging(world: World) -> None:
     assert world.get(f"/runs/{made['runs'][0]['id']}") == made["runs"][0]
 
 
-def test_the_default_suite_is_made_when_it_is_first_used(empty: World) -> None:
-    from store import projects
-    from tests.api.worlds import add_pictures
+def add_texts(world: World, num: int, modality: str = "text") -> int:
+    """A dataset of its own; its payload is not needed to queue a run."""
+    with transaction(world.database.engine) as session:
+        project = projects.by_name(session, name="default")
+        keys = [str(row) for row in range(num)]
+        return add_dataset(session, project, f"{modality}-{num}", modality, keys, ["train"] * num).id
 
-    with transaction(empty.database.engine) as session:
-        dataset = add_pictures(session, projects.by_name(session, name="default"), empty.settings.data_dir).id
+
+@pytest.mark.parametrize(
+    ("modality", "recipe", "field"),
+    [
+        ("text", {"model": "convnet"}, "model"),
+        ("text", {"augment": "flip"}, "augment"),
+        ("table", {"image_size": 32}, "image_size"),
+        ("vector", {"model": "table_mlp"}, "model"),
+    ],
+)
+def test_a_recipe_for_other_inputs_is_refused_before_it_is_queued(
+    empty: World, modality: str, recipe: dict[str, Any], field: str
+) -> None:
+    body = {"name": "r", "dataset_id": add_texts(empty, 100, modality), "recipe": recipe}
+    assert empty.post("/runs", 422, json=body)["errors"][0]["field"] == field
+    assert empty.get("/runs")["items"] == []
+
+
+def test_models_are_for_the_inputs_that_the_worker_builds_them_for() -> None:
+    from worker.training.models import _MODELS
+
+    assert {name: entry.modality for name, entry in _MODELS.items()} == TAKES
+
+
+def test_a_suite_for_too_few_examples_is_refused_before_it_is_queued(empty: World) -> None:
+    few = {"name": "r", "dataset_id": add_texts(empty, 30)}
+    assert "too few" in empty.post("/runs", 422, json=few)["errors"][0]["message"]
+    assert empty.get("/runs")["items"] == []
+    empty.post("/runs", 202, json={**few, "suite": None})
+
+
+def test_the_default_suite_is_made_when_it_is_first_used(empty: World) -> None:
+    dataset = add_texts(empty, 100)
     made = empty.post("/runs", 202, json={"name": "r", "dataset_id": dataset})
     (suite,) = empty.get("/suites")["items"]
     assert (suite["name"], suite["id"]) == ("default", made["runs"][0]["suite_id"])
@@ -74,10 +109,13 @@ def test_without_a_tagging_and_without_a_suite(world: World) -> None:
         ({"recipe": {"num_epochs": 0}}, 422, "num_epochs"),
         ({"recipe": {"model": "resnet9000"}}, 422, "model"),
         ({"recipe": {"model": "os:system"}}, 403, None),
+        ({"recipe": {"model": "ngrams"}}, 422, "model"),
+        ({"suite": "wide"}, 422, "suite"),
         ({"name": "run", "seeds": [0]}, 409, None),
     ],
 )
 def test_starts_that_are_refused(world: World, more: dict[str, Any], status: int, field: str | None) -> None:
+    world.post("/suites", 201, json={"name": "wide"})
     refused = start(world, status, **more)
     assert field is None or refused["errors"][0]["field"] == field
     assert len(world.get("/runs")["items"]) == 2

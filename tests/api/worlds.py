@@ -17,7 +17,7 @@ from starlette.routing import compile_path
 
 from app.main import create_app
 from app.settings import AppSettings
-from sondage.probes.suite import default_suite
+from sondage.probes.suite import Generator, SuiteDefinition
 from store import curves, datasets, jobs, projects, runs, scores, suites, taggings, tags
 from store import tables as t
 from store.engine import Database, transaction
@@ -165,7 +165,8 @@ def write_table(folder: Path, ages: list[float], jobs_held: list[str]) -> None:
 
 
 def add_default_suite(session: Session, project: t.Project) -> t.Suite:
-    definition = default_suite("default")
+    """By the name of the default one, and of two generators: more cannot be planted in so few examples."""
+    definition = SuiteDefinition("default", generators=(Generator("flip"), Generator("scramble")))
     return suites.add(
         session,
         project_id=project.id,
