@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import secrets
 import shutil
 import zlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import pyarrow as pa
 from fastapi import Request
@@ -112,17 +113,26 @@ async def in_a_file(request: Request, data_dir: Path, *, max_bytes: int) -> Asyn
 
 def _unpack(packed: Path, path: Path, how: str, max_bytes: int) -> None:
     try:
-        with (
-            pa.OSFile(str(packed)) as source,
-            pa.CompressedInputStream(source, how) as stream,
-            path.open("xb") as file,
-        ):
+        with _opened(packed, how) as stream, path.open("xb") as file:
             _copy(stream, file, max_bytes)
-    except pa.ArrowException as fault:
-        raise InvalidInput(f"The body is not {how}: {fault}.", field="body") from None
+    except (pa.ArrowException, OSError, EOFError, zlib.error) as fault:
+        if isinstance(fault, OSError) and fault.errno is not None:
+            raise  # the disk's own; what Arrow cannot unpack has no number
+        raise InvalidInput(f"The body is not {how}, or is cut short: {fault}.", field="body") from None
 
 
-def _copy(stream: pa.NativeFile, file: BinaryIO, max_bytes: int) -> None:
+@contextmanager
+def _opened(packed: Path, how: str) -> Iterator[BinaryIO]:
+    """Python's own reader of gzip sees a stream that is cut short; Arrow's takes it for whole."""
+    if how == "gzip":
+        with gzip.open(packed) as stream:
+            yield cast(BinaryIO, stream)
+    else:
+        with pa.OSFile(str(packed)) as source, pa.CompressedInputStream(source, how) as stream:
+            yield stream
+
+
+def _copy(stream: BinaryIO, file: BinaryIO, max_bytes: int) -> None:
     while file.tell() <= max_bytes and (chunk := stream.read(CHUNK_BYTES)):
         file.write(chunk)
 
