@@ -17,7 +17,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from sondage import __version__
 from sondage.client.problems import fault_of, not_sondage
 from sondage.errors import InvalidInput, NotFound, Unavailable
-from sondage.wire import Page, Upload
+from sondage.wire import PROTOCOL, Page, Upload
 
 Model = TypeVar("Model", bound=BaseModel)
 Parameters = Mapping[str, Any]
@@ -53,7 +53,11 @@ class Http:
         self.url = _checked_url(url)
         self.project = project
         self._timeout_seconds = timeout_seconds
-        headers = {"User-Agent": f"sondage/{__version__}", "Accept": "application/json"}
+        headers = {
+            "User-Agent": f"sondage/{__version__}",
+            "Accept": "application/json",
+            "Sondage-Client": f"{__version__}; protocol={PROTOCOL}",
+        }
         if key:
             headers["Authorization"] = f"Bearer {key}"
         self._client = httpx.Client(

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from pydantic import BaseModel
 
-from sondage import __version__
 from sondage.client.datasets import Datasets
 from sondage.client.http import Http
 from sondage.client.problems import checked
+from sondage.errors import NotFound
 from sondage.types import AnyArray
 from sondage.wire import (
-    PROTOCOL,
     BlockStored,
     Dataset,
     EpochClose,
     EpochState,
+    ProbesPlanted,
     RecordedRun,
     RecordedRunCreate,
     Run,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from sondage.recorder.spool import RunSpec
 
 Answered = TypeVar("Answered", bound=BaseModel)
-HANDSHAKE = {"Sondage-Client": f"{__version__}; protocol={PROTOCOL}"}
+JSON = {"Content-Type": "application/json"}
 ARROW = "application/vnd.apache.arrow.stream"
 
 
@@ -47,7 +48,7 @@ class Recording:
         if content is None:
             return self.datasets.get(name)
         path = self.http.of_project("datasets", "recorded")
-        return self.http.send(Dataset, "POST", path, content, {**HANDSHAKE, "Content-Type": ARROW}, name=name)
+        return self.http.send(Dataset, "POST", path, content, {"Content-Type": ARROW}, name=name)
 
     def begin(self, spec: RunSpec, dataset: Dataset, *, resume: bool) -> RecordedRun:
         """Make the run; one of the same session, or with `resume` of the same name, is gone on with."""
@@ -56,7 +57,7 @@ class Recording:
             name=spec.run,
             dataset_id=dataset.id,
             num_epochs=spec.num_epochs,
-            num_rows=dataset.num_examples,
+            num_rows=dataset.num_examples + spec.num_made,
             channels=dict(spec.channels),
             protocol=dict(spec.protocol),
             client_version=spec.client_version,
@@ -66,6 +67,20 @@ class Recording:
         )
         return self._post(RecordedRun, self.http.of_project("runs", "recorded"), body)
 
+    def find(self, name: str) -> RecordedRun | None:
+        """The recorded run of a name, if there is one."""
+        try:
+            run = self.http.newest_named(Run, self.http.of_project("runs"), name)
+        except NotFound:
+            return None
+        return self.get(run.id)
+
+    def plant(self, run_id: int, probes: Sequence[Mapping[str, Any]]) -> None:
+        """Say which rows are probes, before the first epoch closes."""
+        content = json.dumps(list(probes)).encode()
+        path = self.http.of_project("runs", run_id, "probes")
+        self.http.send(ProbesPlanted, "PUT", path, content, JSON)
+
     def get(self, run_id: int) -> RecordedRun:
         """How far a recorded run is, and for which ranks it waits."""
         return self.http.get(RecordedRun, self.http.of_project("runs", run_id, "recording"))
@@ -73,7 +88,7 @@ class Recording:
     def put(self, run_id: int, channel: str, epoch: int, shard: int, rank: int, values: AnyArray) -> None:
         """Send one shard of one channel, little-endian."""
         path = self.http.of_project("runs", run_id, "curves", channel, epoch, shard)
-        headers = {**HANDSHAKE, "Content-Type": "application/octet-stream"}
+        headers = {"Content-Type": "application/octet-stream"}
         content = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
         form: Mapping[str, Any] = {"rank": rank, "num_rows": len(values), "dtype": values.dtype.name}
         self.http.send(BlockStored, "PUT", path, content, headers, **form)
@@ -96,4 +111,4 @@ class Recording:
 
     def _post(self, model: type[Answered], path: str, body: BaseModel) -> Answered:
         content = body.model_dump_json().encode()
-        return self.http.send(model, "POST", path, content, {**HANDSHAKE, "Content-Type": "application/json"})
+        return self.http.send(model, "POST", path, content, JSON)

@@ -127,6 +127,18 @@ class Runs:
         """Ask for the end of a training; what it recorded so far stays."""
         return self._http.post(Job, self._path(self.number(run), "abort"))
 
+    def resume(self, run: RunRef) -> Job:
+        """Queue a training again that failed or was aborted; it goes on from its last closed epoch.
+
+        A tagging that ended with it stays ended: tag again when the runs have finished.
+
+        Raises
+        ------
+        Conflict
+            The run is open, has finished, or was not trained by a worker.
+        """
+        return self._http.post(Job, self._path(self.number(run), "resume"))
+
     def delete(self, run: RunRef, *, cascade: bool = False, dry_run: bool = False) -> Deleted:
         """See `Datasets.delete`."""
         return self._http.delete(Deleted, self._path(self.number(run)), cascade=cascade, dry_run=dry_run)

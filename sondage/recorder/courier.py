@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from sondage.types import AnyArray
 
 if TYPE_CHECKING:
     from sondage.client import Client
-    from sondage.wire import RecordedRun
+    from sondage.wire import Dataset, RecordedRun
 
 SHARD_ROWS = 65_536
 """Rows of one block. Part of the contract with the server."""
@@ -22,6 +23,13 @@ SHARD_ROWS = 65_536
 
 class NotYet(Unavailable):
     """Another rank is not as far. Nothing is wrong."""
+
+
+class Look(NamedTuple):
+    """What the server has before a recording begins."""
+
+    num_examples: int
+    next_epoch: int
 
 
 class Courier:
@@ -35,33 +43,69 @@ class Courier:
     rank : int
     dataset : bytes or None
         What makes the dataset, as an Arrow stream; None where it is registered.
+    probes : sequence of mappings
+        Which rows are planted probes.
     resume : bool
         Go on with a run of this name, whoever began it.
     """
 
     def __init__(
-        self, client: Client, spec: RunSpec, rank: int, dataset: bytes | None, *, resume: bool = False
+        self,
+        client: Client,
+        spec: RunSpec,
+        rank: int,
+        dataset: bytes | None,
+        *,
+        probes: Sequence[Mapping[str, Any]] = (),
+        resume: bool = False,
     ) -> None:
         self.client = client
         self.spec = spec
+        self.probes = probes
         self.rank = rank
         self.run_id: int | None = None
         self.num_rows = 0
-        self.num_examples = 0
-        self.num_classes = 0
         self.next_epoch = 0
         self.num_late = 0
         self._dataset = dataset
         self._resume = resume
 
+    def look(self) -> Look:
+        """What is there before anything is recorded: makes the dataset, and no run yet.
+
+        Raises
+        ------
+        Conflict
+            The name is taken and is not to be gone on with, or the run differs.
+        """
+        dataset = self._make_dataset()
+        there = self.client.recording.find(self.spec.run)
+        if there is None or (self.rank and not self._resume):  # rank 0 may have been faster
+            return Look(dataset.num_examples, 0)
+        if not self._resume:
+            raise Conflict(
+                f"There is a run {self.spec.run!r} already ({there.run.state}): go on with it by resume=True, or "
+                "choose another name."
+            )
+        if there.run.dataset_id != dataset.id or there.channels != dict(self.spec.channels):
+            raise Conflict(
+                f"Run {self.spec.run!r} was begun with another dataset or other channels "
+                f"({', '.join(f'{name} {dtype}' for name, dtype in there.channels.items())}): choose another name."
+            )
+        return Look(dataset.num_examples, there.next_epoch)
+
     def begin(self) -> None:
-        """Make dataset and run, or find them. Done twice it does no harm."""
+        """Make the run, or go on with it. Done twice it does no harm."""
+        recorded = self.client.recording.begin(self.spec, self._make_dataset(), resume=self._resume)
+        self.num_rows, self.next_epoch = recorded.run.num_rows, recorded.next_epoch
+        if self.probes and not recorded.next_epoch:
+            self.client.recording.plant(recorded.run.id, self.probes)
+        self.run_id = recorded.run.id
+
+    def _make_dataset(self) -> Dataset:
         dataset = self.client.recording.dataset(self.spec.dataset, self._dataset)
         self._check_number(dataset.num_examples)
-        recorded = self.client.recording.begin(self.spec, dataset, resume=self._resume)
-        self.run_id, self.num_rows = recorded.run.id, recorded.run.num_rows
-        self.num_examples, self.num_classes = dataset.num_examples, len(dataset.class_names)
-        self.next_epoch = recorded.next_epoch
+        return dataset
 
     def send(self, parcel: Parcel) -> bool:
         """Send one epoch. Is it closed now, or does it wait for other ranks?
@@ -114,8 +158,8 @@ class Courier:
             return values
         if values is not None and len(values) > self.num_rows:
             raise InvalidInput(
-                f"Rows up to {len(values) - 1} were logged; dataset {self.spec.dataset} has {self.num_rows} "
-                "examples. Was the run recorded on another version of it?"
+                f"Rows up to {len(values) - 1} were logged; the run on {self.spec.dataset} has {self.num_rows}. "
+                "Was the run recorded on another version of it?"
             )
         whole = np.full(self.num_rows, np.nan if dtype.startswith("float") else -1, dtype)
         if values is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sondage.recorder.run import Run
@@ -28,6 +29,9 @@ class DisabledRun(Run):
     @property
     def num_lost(self) -> int:
         return 0
+
+    def plant(self, probes: Sequence[Mapping[str, Any]]) -> None:
+        pass
 
     def log(self, **batch: Any) -> None:
         pass

@@ -6,8 +6,8 @@ import atexit
 import os
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -49,7 +49,6 @@ class Parts:
     spec: RunSpec
     rank: int
     examples: Examples
-    num_rows: int | None
     num_to_see: int | None
     """Rows that an epoch is to see: those of the train split."""
     training_loss: str | None
@@ -72,6 +71,9 @@ class Run:
         self._buffer: ChannelBuffer | None = None
         self._uses_torch = False
         self._num_lost_batches = 0
+        self._num_rows = _rows_in(parts.spec)
+        self._num_to_see = parts.num_to_see
+        self._probe_labels = np.array([probe["label"] for probe in parts.outbox.folder.probes()], np.int64)
         self._started = time.monotonic()
         self._finished = False
         atexit.register(self._at_exit)
@@ -94,6 +96,48 @@ class Run:
     def num_lost(self) -> int:
         """Closed epochs that are lost: the disk was full and the server away. Each is recorded as not seen."""
         return self._parts.outbox.num_lost
+
+    def plant(self, probes: Sequence[Mapping[str, Any]]) -> None:
+        """Say which rows are planted probes; `sondage.torch.plant(…, run=run)` does.
+
+        Parameters
+        ----------
+        probes : sequence of mappings
+            row, category, role (fit or held_out), source_row, label, generator. Made probes have the rows after the
+            last example, without a gap.
+
+        Raises
+        ------
+        Conflict
+            Recording has begun, or the run that is gone on with was planted otherwise.
+        """
+        self._check_may_record()
+        made = [probe for probe in probes if probe["row"] != probe["source_row"]]
+        if self._buffer is not None:
+            raise Conflict("Plant before the first batch is logged.")
+        parts, known = self._parts, self._num_rows
+        if self.next_epoch and parts.spec.num_made not in (0, len(made)):
+            raise Conflict(f"This run was begun with {parts.spec.num_made} made probes, not {len(made)}.")
+        num_examples = parts.spec.num_examples or min((probe["row"] for probe in made), default=None)
+        spec = replace(parts.spec, num_examples=num_examples, num_made=len(made))
+        displaced = len({probe["source_row"] for probe in made})
+        self._parts = replace(parts, spec=spec)
+        self._num_rows = _rows_in(spec)
+        if parts.num_to_see is not None and known is not None:
+            self._num_to_see = parts.num_to_see - displaced + len(made)
+        self._probe_labels = np.array([probe["label"] for probe in made], np.int64)
+        self._tell_of_probes(spec, probes)
+
+    def _tell_of_probes(self, spec: RunSpec, probes: Sequence[Mapping[str, Any]]) -> None:
+        folder = self._parts.outbox.folder
+        try:
+            folder.write_spec(spec)
+            folder.write_probes(probes)
+        except OSError as fault:
+            self._parts.trouble(f"The spool folder {folder.path} cannot be written to ({fault.strerror}).")
+        if self._parts.sender is not None:  # its thread looks at them when the first epoch is closed
+            self._parts.sender.courier.spec = spec
+            self._parts.sender.courier.probes = probes
 
     def log(
         self,
@@ -185,7 +229,7 @@ class Run:
         seconds, self._started = time.monotonic() - self._started, time.monotonic()
         lost, self._num_lost_batches = self._num_lost_batches, 0
         more = {"seconds": seconds, **({"num_lost_batches": lost} if lost else {})}
-        expected = self._parts.num_to_see or len(count)
+        expected = self._num_to_see or len(count)
         self._parts.outbox.put(
             Parcel(
                 epoch=number,
@@ -306,14 +350,30 @@ class Run:
             tensors = [one for one in arrays if torch is not None and isinstance(one, torch.Tensor)]
             self._uses_torch = bool(tensors)
             if tensors:
-                self._buffer = _torch_buffer(
-                    parts, next((t for t in tensors[::-1] if t.is_floating_point()), tensors[0])
+                self._buffer = self._torch_buffer(
+                    next((t for t in tensors[::-1] if t.is_floating_point()), tensors[0])
                 )
             else:
                 self._buffer = ArrayBuffer(
-                    parts.num_rows, channels=parts.spec.channels, labels=parts.examples.labels
+                    self._num_rows, channels=parts.spec.channels, labels=self._labels()
                 )
         return self._buffer
+
+    def _torch_buffer(self, example: Any) -> ChannelBuffer:
+        torch_part: Any = import_module("sondage.torch.buffer")
+        labels = self._labels()
+        buffer: ChannelBuffer = torch_part.EpochBuffer(
+            self._num_rows,
+            device=example.device,
+            channels=self._parts.spec.channels,
+            labels=None if labels is None else torch_part.torch.from_numpy(labels),
+        )
+        return buffer
+
+    def _labels(self) -> AnyArray | None:
+        """Given labels by row, those of planted probes behind those of the examples."""
+        labels = self._parts.examples.labels
+        return labels if labels is None else np.concatenate([labels, self._probe_labels])
 
     def _as_array(self, value: Any) -> Any:
         """In the buffer's own kind of array; what is so already stays as it is."""
@@ -336,7 +396,7 @@ class Run:
             raise
         except Exception as fault:
             self._parts.trouble(f"Epoch {self.next_epoch} could not be recorded ({fault}).")
-        return {}, np.zeros(self._parts.num_rows or 0, np.int32)
+        return {}, np.zeros(self._num_rows or 0, np.int32)
 
     # ---- the end
 
@@ -365,13 +425,5 @@ class Run:
         )
 
 
-def _torch_buffer(parts: Parts, example: Any) -> ChannelBuffer:
-    torch_part: Any = import_module("sondage.torch.buffer")
-    labels = parts.examples.labels
-    buffer: ChannelBuffer = torch_part.EpochBuffer(
-        parts.num_rows,
-        device=example.device,
-        channels=parts.spec.channels,
-        labels=None if labels is None else torch_part.torch.from_numpy(labels),
-    )
-    return buffer
+def _rows_in(spec: RunSpec) -> int | None:
+    return None if spec.num_examples is None else spec.num_examples + spec.num_made

@@ -23,7 +23,7 @@ class Sender:
     def __init__(self, outbox: Outbox, courier: Courier, trouble: Trouble) -> None:
         self.refused: SondageError | None = None
         self._outbox = outbox
-        self._courier = courier
+        self.courier = courier
         self._trouble = trouble
         self._force_at = float("inf")
         self._hurry = threading.Event()
@@ -57,15 +57,15 @@ class Sender:
                 self._hurry.wait(pause)
                 self._hurry.clear()
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-        self._courier.client.close()
+        self.courier.client.close()
 
     def _step(self) -> None:
         parcel = self._outbox.next()
         if parcel is not None:
-            closed = self._courier.send(parcel)
+            closed = self.courier.send(parcel)
             self._outbox.acknowledge(parcel, closed=closed)
         elif self._outbox.state.finish is not None:
-            self._courier.end(self._outbox.state.finish, force=time.monotonic() > self._force_at)
+            self.courier.end(self._outbox.state.finish, force=time.monotonic() > self._force_at)
             self._outbox.folder.delete()
             self._ended.set()
 

@@ -6,6 +6,7 @@
       cifar-resnet18-s3-1f0a93c2/      one folder per run
         run.json                       what makes the run on the server; never the key
         dataset.arrow                  what makes its dataset, where it was not registered before
+      probes.json                    which rows are planted probes, if any
         rank0-000012.epoch             a closed epoch (`sondage.recorder.parcel`)
         rank0.json                     how far this process is
         rank0.lock                     held while this process records
@@ -21,7 +22,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,8 @@ class RunSpec:
     client_version: str
     session: str
     """A word of this training, the same from all its ranks and from whoever sends what they left."""
+    num_made: int = 0
+    """Planted probes that were made; their rows come after those of the examples."""
 
     def differences(self, other: RunSpec) -> list[str]:
         """Names of what another recording of the same run may not change."""
@@ -115,6 +118,15 @@ class RunFolder:
         if dataset is not None:
             _write(self.path / "dataset.arrow", dataset)
         _write(self.path / "run.json", json.dumps(asdict(spec), indent=2).encode())
+
+    def write_probes(self, probes: Sequence[Mapping[str, Any]]) -> None:
+        _write(self.path / "probes.json", json.dumps(list(probes)).encode())
+
+    def probes(self) -> list[dict[str, Any]]:
+        with contextlib.suppress(*_NOT_THERE):
+            found: list[dict[str, Any]] = json.loads((self.path / "probes.json").read_bytes())
+            return found
+        return []
 
     def spec(self) -> RunSpec | None:
         with contextlib.suppress(*_NOT_THERE):
@@ -182,7 +194,7 @@ class RunFolder:
             (self.path / f"rank{self.rank}.{ending}").unlink(missing_ok=True)
         self.release()
         if not self.ranks():
-            for name in ("dataset.arrow", "run.json"):
+            for name in ("dataset.arrow", "probes.json", "run.json"):
                 (self.path / name).unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # another process has begun anew
                 self.path.rmdir()

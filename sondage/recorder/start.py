@@ -154,21 +154,26 @@ class _Start:
         self._check_spool()
         make_client = partial(connect, self.spec.url, key, self.spec.project)
         dataset = self.examples.to_arrow() or self._spooled_dataset()
-        courier = self._courier(make_client(timeout_seconds=START_SECONDS), dataset)
+        with make_client(timeout_seconds=START_SECONDS) as client:
+            next_epoch = self._look(self._courier(client, dataset))
+        outbox = self._outbox(next_epoch)
+        return self._run(outbox, self._courier(make_client(), dataset), make_client)
+
+    def _look(self, courier: Courier) -> int:
+        """Learn from the server what there is; where it cannot say, it will be asked again later."""
         try:
-            courier.begin()
-            self.spec = replace(self.spec, num_examples=courier.num_examples)
+            found = courier.look()
         except REFUSALS:
             raise
         except Exception as fault:
             self.trouble(f"{fault} What is recorded waits in {self.folder.path} until the server has it.")
-        finally:
-            courier.client.close()
-        outbox = self._outbox(courier.next_epoch)
-        return self._run(outbox, self._courier(make_client(), dataset), make_client)
+            return 0
+        self.spec = replace(self.spec, num_examples=found.num_examples)
+        return found.next_epoch
 
     def _courier(self, client: Client, dataset: bytes | None) -> Courier:
-        return Courier(client, self.spec, self.process.rank, dataset, resume=self.resume)
+        probes = self.folder.probes()
+        return Courier(client, self.spec, self.process.rank, dataset, probes=probes, resume=self.resume)
 
     def _run(self, outbox: Outbox, courier: Courier | None, make_client: Any) -> Run:
         sender = None if courier is None else Sender(outbox, courier, self.trouble)
@@ -177,7 +182,6 @@ class _Start:
                 spec=self.spec,
                 rank=self.process.rank,
                 examples=self.examples,
-                num_rows=self.spec.num_examples,
                 num_to_see=self.examples.num_train,
                 training_loss=self.spec.protocol["training_loss"],
                 outbox=outbox,
@@ -198,8 +202,9 @@ class _Start:
                 f"{self.folder.path} holds a run named {self.spec.run!r}: go on with it by resume=True, send it by "
                 f"`sondage sync {self.folder.path}`, or choose another name."
             )
-        if self.spec.num_examples is None:
-            self.spec = replace(self.spec, num_examples=there.num_examples)
+        self.spec = replace(
+            self.spec, num_examples=self.spec.num_examples or there.num_examples, num_made=there.num_made
+        )
         differing = there.differences(self.spec)
         if begun and differing:
             raise Conflict(

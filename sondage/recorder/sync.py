@@ -87,7 +87,7 @@ def _sync_run(path: Path, make_client: MakeClient, synced: Synced, end: str | No
 
 
 def _send_rank(folder: RunFolder, spec: RunSpec, client: Client, synced: Synced) -> None:
-    courier = Courier(client, spec, folder.rank, folder.dataset())
+    courier = _courier(folder, spec, client)
     for epoch in folder.epochs():
         courier.send(folder.read_epoch(epoch))
         synced.epochs_sent += 1
@@ -97,7 +97,7 @@ def _end_rank(
     folder: RunFolder, spec: RunSpec, client: Client, synced: Synced, end: str | None, force: bool
 ) -> None:
     """Delete what has arrived. Where the run is to go on, what waits for other ranks stays."""
-    courier = Courier(client, spec, folder.rank, folder.dataset())
+    courier = _courier(folder, spec, client)
     courier.begin()
     state = folder.state()
     state.next_epoch = folder.next_epoch()
@@ -118,6 +118,10 @@ def _end_rank(
         ) from None
     folder.delete()
     synced.state = ended
+
+
+def _courier(folder: RunFolder, spec: RunSpec, client: Client) -> Courier:
+    return Courier(client, spec, folder.rank, folder.dataset(), probes=folder.probes())
 
 
 def _ranks(path: Path) -> list[int]:

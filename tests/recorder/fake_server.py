@@ -40,6 +40,7 @@ class RecordedRun:
     parts: dict[tuple[int, int, str, int], np.ndarray] = field(default_factory=dict)
     closed_by: dict[int, dict[int, dict[str, Any]]] = field(default_factory=dict)
     closed: dict[int, dict[str, Any]] = field(default_factory=dict)
+    probes: list[dict[str, Any]] = field(default_factory=list)
 
     def curves(self, channel: str) -> np.ndarray:
         """All closed epochs, shape (rows, epochs); of each row the lowest rank's value."""
@@ -172,6 +173,8 @@ class FakeServer:
         yield r"/runs/recorded", "POST", self._begin
         yield r"/runs/(\d+)/curves/(\w+)/(\d+)/(\d+)", "PUT", self._put
         yield r"/runs/(\d+)/epochs/(\d+)", "POST", self._close
+        yield r"/runs", "GET", self._list_runs
+        yield r"/runs/(\d+)/probes", "PUT", self._plant
         yield r"/runs/(\d+)/finish", "POST", self._finish
         yield r"/runs/(\d+)/recording", "GET", lambda _, number: (200, self._recorded(self.runs[int(number)]))
 
@@ -210,6 +213,17 @@ class FakeServer:
         run = RecordedRun(len(self.runs) + 1, body)
         self.runs[run.id] = run
         return 201, self._recorded(run)
+
+    def _list_runs(self, request: Request) -> tuple[int, dict[str, Any]]:
+        named = [run for run in self.runs.values() if run.body["name"] == request.query.get("name")]
+        return 200, {"items": [self._recorded(run)["run"] for run in named], "next_cursor": None}
+
+    def _plant(self, request: Request, run_id: str) -> tuple[int, dict[str, Any]]:
+        run = self.runs[int(run_id)]
+        if run.closed:
+            return problem(409, "conflict", "epochs are closed")
+        run.probes = json.loads(request.body)
+        return 200, {"run_id": run.id, "categories": {}}
 
     def _recorded(self, run: RecordedRun) -> dict[str, Any]:
         body = run.body

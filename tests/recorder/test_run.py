@@ -13,6 +13,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 import sondage
+from sondage.cli import main
 from sondage.errors import Conflict, InvalidInput, NotFound, Unavailable
 from sondage.torch import Indexed
 from tests.recorder.conftest import Init
@@ -220,7 +221,7 @@ def test_nothing_but_rows_and_numbers_is_on_the_wire(init: Init, server: FakeSer
     run.end_epoch(note="fine")
     run.finish()
     kinds = {
-        ("POST", "/datasets/recorded"), ("POST", "/runs/recorded"), ("POST", "/runs/1/finish"),
+        ("POST", "/datasets/recorded"), ("GET", "/runs"), ("POST", "/runs/recorded"), ("POST", "/runs/1/finish"),
         ("POST", "/runs/1/epochs/0"), *(("PUT", f"/runs/1/curves/{c}/0/0") for c in ("loss", "margin", "predicted")),
     }  # fmt: skip
     assert {
@@ -343,3 +344,30 @@ def test_a_copy_in_another_process_records_nothing(init: Init, server: FakeServe
     copy.finish()
     assert copy.name == run.name
     assert len(server.requests) == before
+
+
+def planted(row: int, source: int, label: int) -> dict[str, object]:
+    return {
+        "row": row, "category": "noisy", "role": "fit", "source_row": source, "label": label, "generator": "flip",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_planted_probes_have_rows_behind_the_examples(
+    init: Init, server: FakeServer, tmp_path, mode: str
+) -> None:
+    run = init(mode=mode)
+    probes = [planted(6, 2, 0), planted(7, 3, 1)]
+    run.plant(probes)
+    rows = torch.tensor([0, 1, 4, 5, 6, 7])
+    logits = torch.eye(3)[torch.tensor([0, 1, 1, 2, 0, 1])]
+    run.log(rows=rows, logits=logits)  # labels of probes are known, too
+    with pytest.raises(Conflict, match="before the first batch"):
+        run.plant(probes)
+    run.end_epoch()
+    run.finish()
+    if mode == "offline":
+        assert main(["--url", server.url, "sync", str(tmp_path / "spool")]) == 0
+    assert server.run.probes == probes
+    np.testing.assert_array_equal(server.run.curves("margin")[:, 0], [1, 1, np.nan, np.nan, 1, 1, 1, 1])
+    assert server.run.closed[0]["coverage"] == 1
