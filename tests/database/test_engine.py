@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
+import socketserver
 import subprocess
 import sys
 import tempfile
@@ -10,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -119,9 +122,69 @@ def test_conninfo_is_libpq_s_own_spelling(database: Database) -> None:
 
     assert psycopg.conninfo.conninfo_to_dict(named.conninfo) == {
         "user": "me", "password": "p@s s", "dbname": "my db", "host": "/with space/pg", "port": "5433",
+        "connect_timeout": "10",
     }  # fmt: skip
     with psycopg.connect(database.conninfo) as connection:
         assert connection.info.dbname == "sondage"
+
+
+@contextmanager
+def over_tcp(database: Database, **query: str) -> Iterator[str]:
+    """The embedded server's address by way of TCP: a port that hands everything on to the server's socket."""
+    assert database.embedded is not None
+    server = str(database.embedded.folder.socket)
+
+    class HandOn(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.socket(socket.AF_UNIX) as there:
+                there.connect(server)
+                back = threading.Thread(target=hand_on, args=(there, self.request))
+                back.start()
+                hand_on(self.request, there)
+                back.join()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), HandOn) as listener:
+        serving = threading.Thread(target=listener.serve_forever, args=(0.01,))
+        serving.start()
+        url = database.engine.url.set(host="127.0.0.1", port=listener.server_address[1], query=query)
+        yield url.render_as_string(hide_password=False)
+        listener.shutdown()
+        serving.join()
+
+
+def hand_on(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65_536):
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
+def socket_options(connection: psycopg.Connection) -> dict[str, int]:
+    """What the system says of the connection's own socket."""
+    names = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
+    with socket.socket(fileno=os.dup(connection.fileno())) as copy:
+        found = {n: copy.getsockopt(socket.IPPROTO_TCP, getattr(socket, n)) for n in names}
+        return found | {"SO_KEEPALIVE": copy.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)}
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="needs Linux's TCP options")
+def test_a_silent_network_is_noticed_and_the_address_has_the_last_word(database: Database) -> None:
+    usual = {
+        "TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 15_000, "SO_KEEPALIVE": 1,
+    }  # fmt: skip
+    for query, wanted in (
+        ({}, usual),
+        ({"keepalives_idle": "77", "tcp_user_timeout": "99000", "connect_timeout": "4"},
+         usual | {"TCP_KEEPIDLE": 77, "TCP_USER_TIMEOUT": 99_000}),
+    ):  # fmt: skip
+        with over_tcp(database, **query) as address, closing(Database(make_engine(address))) as remote:
+            with remote.engine.connect() as connection:
+                driver = connection.connection.driver_connection
+                assert socket_options(driver) == wanted
+                assert driver.info.get_parameters()["connect_timeout"] == query.get("connect_timeout", "10")
+            with psycopg.connect(remote.conninfo) as plain:  # as the worker's queue has it
+                assert socket_options(plain) == wanted
 
 
 def test_an_address_leaves_the_data_folder_alone(database: Database, tmp_path: Path) -> None:
