@@ -12,6 +12,7 @@ from sondage.types import AnyArray, CurveArray, Mask, Rows
 
 NOT_SEEN = -1
 """In whole-number channels (`predicted`), where floats have NaN."""
+_BAD_END = {"loss": np.inf, "margin": -np.inf}
 _CHUNK_ROWS = 65_536
 
 
@@ -85,9 +86,19 @@ class Curves:
         """Close the gaps of partly seen rows: the last value seen before, at the start the first one after.
 
         Infinite values (a loss that overflowed) become the largest finite value of their channel, or the
-        smallest. Rows that were never seen stay as they are. What needs no filling is not copied.
+        smallest. So does what is NaN in an epoch in which the row was seen, by `predicted`: there the training
+        diverged, the loss is bad and the margin too, and the value before it would make it look harmless. Rows that
+        were never seen stay as they are. What needs no filling is not copied.
         """
-        return Curves({name: _fill(values) for name, values in self.channels.items()})
+        return Curves({name: _fill(self._diverged(name)) for name in self.channels})
+
+    def _diverged(self, channel: str) -> AnyArray:
+        """A channel with its bad end, infinity, where a row was seen and has no number."""
+        values = self[channel]
+        if channel not in _BAD_END or "predicted" not in self:
+            return values
+        diverged = np.isnan(values) & _was_seen(self["predicted"])
+        return np.where(diverged, values.dtype.type(_BAD_END[channel]), values) if diverged.any() else values
 
     def _any_channel(self) -> AnyArray:
         return next(iter(self.channels.values()))

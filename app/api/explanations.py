@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import select
 
 from app.api.classes import label_name
 from app.api.curves import as_json
@@ -18,7 +19,7 @@ from sondage.errors import InvalidInput, NotFound
 from sondage.tagging.explain import bands, nearest_probes
 from sondage.wire import Band, Explanation, Neighbour, Probe
 from store import curves, examples, runs, taggings, tags
-from store.tables import Run, TaggingProbe
+from store.tables import Run, RunProbe, TaggingProbe
 
 Array = NDArray[Any]
 
@@ -78,13 +79,29 @@ class _Reader:
 
 
 def _run(view: TagView, index: int, run_id: int | None) -> Run:
-    """The run asked for, or the first one that trained on the example."""
+    """The run asked for; or the first one that trained on the example; or the first that scored it, or any."""
     run_ids = taggings.run_ids(view.session, tagging_ids=[view.tagging.id])[view.tagging.id]
     if run_id is not None and run_id not in run_ids:
         there = ", ".join(map(str, run_ids))
         raise InvalidInput(f"Run {run_id} is not part of this tagging; its runs: {there}.", field="run_id")
-    chosen = run_id or next((one for one in run_ids if _was_seen(view, one, index)), run_ids[0])
+    chosen = run_id or _first_that_trained(view, run_ids, index)
     return runs.get(view.session, project_id=view.project.id, run_id=chosen)
+
+
+def _first_that_trained(view: TagView, run_ids: Sequence[int], index: int) -> int:
+    displaced = _displaced_in(view, run_ids, index)
+    by_training = sorted(run_ids, key=lambda run_id: run_id in displaced)
+    return next((one for one in by_training if _was_seen(view, one, index)), run_ids[0])
+
+
+def _displaced_in(view: TagView, run_ids: Sequence[int], index: int) -> set[int]:
+    """The runs in which a made probe took the example's place: a curve of it there is out of sample."""
+    statement = select(RunProbe.run_id).where(
+        RunProbe.run_id.in_(run_ids),
+        RunProbe.source_row == index,
+        RunProbe.row >= view.dataset.num_examples,
+    )
+    return set(view.session.scalars(statement))
 
 
 def _was_seen(view: TagView, run_id: int, index: int) -> bool:

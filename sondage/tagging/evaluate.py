@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -90,6 +90,9 @@ class Report:
         The held-out probes of all runs together.
     runs : tuple of RunReport
     warnings : tuple of str
+    num_examples : mapping of str to int
+        `tagged`, with a suspicion; `displaced` in every run that would have trained them, those scored out of sample
+        included; `without_suspicion`, displaced and not scored; `not_trained`, of other splits or left out.
     """
 
     categories: tuple[Category, ...]
@@ -97,6 +100,7 @@ class Report:
     overall: Evaluation
     runs: tuple[RunReport, ...]
     warnings: tuple[str, ...]
+    num_examples: Mapping[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able: None where there is no number. Epochs count from 0."""
@@ -106,6 +110,7 @@ class Report:
             "protocol": self.protocol,
             "calibration": "none",
             "held_out_trained_on": True,
+            "num_examples": dict(self.num_examples),
             "overall": self.overall.to_dict(),
             "runs": [run.to_dict() for run in self.runs],
             "warnings": list(self.warnings),
@@ -118,6 +123,7 @@ def evaluate(
     *,
     protocol: str,
     warnings: Sequence[str],
+    num_examples: Mapping[str, int] | None = None,
 ) -> Report:
     """Report on held-out probes.
 
@@ -131,7 +137,8 @@ def evaluate(
     names = tuple(category.name for category in categories)
     reports = tuple(_report_run(run, votes, k, names) for run, votes, k in runs)
     overall = Evaluation(names, np.sum([report.evaluation.confusion for report in reports], axis=0))
-    return Report(tuple(categories), protocol, overall, reports, (*warnings, *_own_warnings(reports)))
+    said = (*warnings, *_own_warnings(reports))
+    return Report(tuple(categories), protocol, overall, reports, said, num_examples or {})
 
 
 def confusion_matrix(category: AnyArray, votes: Probabilities, names: Sequence[str]) -> AnyArray:

@@ -52,7 +52,7 @@ class Prepared:
 def prepare(
     runs: Sequence[RunCurves], definition: SuiteDefinition, num_examples: int, seed: int
 ) -> list[Prepared]:
-    """Fill, drop and choose, for each run.
+    """Fill, drop and choose, for each run. A category that some run has no fit probe of is left out in all.
 
     Raises
     ------
@@ -62,6 +62,7 @@ def prepare(
     filled = [_fill(run, num_examples) for run in runs]
     if any(generator.name in SELECTED for generator in definition.generators):
         filled = _choose(filled, definition, num_examples, seed)
+    filled = _with_shared_categories(filled)
     for run in filled:
         _check_categories(run)
     return filled
@@ -154,6 +155,32 @@ def _too_few(run: Prepared, chosen: Mapping[str, Rows], counts: Mapping[str, int
         for name, wanted in counts.items()
         if len(chosen[name]) < wanted
     ]
+
+
+def _with_shared_categories(runs: list[Prepared]) -> list[Prepared]:
+    """Votes are averaged over runs, so all runs must have had the same categories to vote for: where one is lacking,
+    its votes go to the others, and a mean of both kinds would be a share of neither."""
+    fitted = [set(run.probes.category[run.probes.role == "fit"].tolist()) for run in runs]
+    lacking = sorted(set.union(*fitted) - set.intersection(*fitted))
+    if not lacking:
+        return runs
+    warnings = [_lacking(name, runs, fitted) for name in lacking]
+    return [
+        replace(
+            run,
+            probes=run.probes.take(~np.isin(run.probes.category, lacking)),
+            warnings=[*run.warnings, *warnings],
+        )
+        for run in runs
+    ]
+
+
+def _lacking(name: str, runs: Sequence[Prepared], fitted: Sequence[set[str]]) -> str:
+    without = ", ".join(run.name for run, names in zip(runs, fitted, strict=True) if name not in names)
+    return (
+        f"Category {name} is left out: run {without} has no fit probes of it, and runs are averaged only over what all "
+        "of them can tell. For tags of this category, tag again without that run."
+    )
 
 
 def _check_categories(run: Prepared) -> None:

@@ -149,7 +149,8 @@ def tag_runs(
     losses = [mean_loss(run.curves.take(slice(num_examples))) for run in prepared]
     loss = _mean_where_trained(losses, prepared)
     warnings = list(dict.fromkeys(text for run in prepared for text in run.warnings))
-    warnings += _rough(ks) + _no_suspicion(categories)
+    warnings += _rough(ks) + _no_suspicion(categories) + _overlap(runs)
+    displaced = _displaced(runs, prepared)
     return TaggingResult(
         categories=categories,
         probabilities=probabilities,
@@ -157,10 +158,16 @@ def tag_runs(
         suspicion=suspicion,
         order=suspicious_order(suspicion, loss),
         suggested_label=suggest_labels([run.curves for run in prepared], runs[0].labels, num_examples),
-        displaced=_displaced(runs, prepared),
+        displaced=displaced,
         mean_loss=loss,
         probes=tuple(run.probes for run in prepared),
-        report=evaluate(reports, categories, protocol=protocol, warnings=warnings),
+        report=evaluate(
+            reports,
+            categories,
+            protocol=protocol,
+            warnings=warnings,
+            num_examples=_num_examples(suspicion, displaced),
+        ),
     )
 
 
@@ -235,6 +242,29 @@ def _displaced(runs: Sequence[RunCurves], prepared: Sequence[Prepared]) -> Mask:
     for run in runs:
         ever[run.displaced] = True
     return np.asarray(ever & ~np.logical_or.reduce([run.trained for run in prepared]))
+
+
+def _num_examples(suspicion: PerRow, displaced: Mask) -> dict[str, int]:
+    """How many examples have a suspicion, and why the others have none."""
+    tagged = ~np.isnan(suspicion)
+    return {
+        "tagged": int(tagged.sum()),
+        "without_suspicion": int((~tagged & displaced).sum()),
+        "displaced": int(displaced.sum()),
+        "not_trained": int((~tagged & ~displaced).sum()),
+    }
+
+
+def _overlap(runs: Sequence[RunCurves]) -> list[str]:
+    """Runs started together displace different examples; runs started one by one with one suite the same."""
+    times = np.unique(np.concatenate([np.unique(run.displaced) for run in runs]), return_counts=True)[1]
+    if len(runs) < 2 or not (times > 1).any():
+        return []
+    return [
+        f"{int((times > 1).sum())} examples are displaced in more than one run, {int((times == len(runs)).sum())} of "
+        "them in every one, which leaves these without a tag from training: the runs were started one by one. Start "
+        "all seeds together, and each displaces other examples."
+    ]
 
 
 def _rough(ks: Sequence[int]) -> list[str]:

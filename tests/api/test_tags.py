@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.api.worlds import CLASSES, NUM_TRAIN, N, World, given_labels, mean_loss
+from store import curves
+from store.engine import transaction
+from tests.api.worlds import CLASSES, NUM_EPOCHS, NUM_TRAIN, N, World, curves_of, given_labels, mean_loss
 
 
 def tags_of(world: World, query: str = "", limit: int = 1000) -> list[dict[str, Any]]:
@@ -189,6 +191,19 @@ def test_the_run_shown_is_one_that_trained_on_the_example(read_world: World) -> 
     assert read_world.get(f"{path}?run_id=999", 422)["errors"][0]["field"] == "run_id"
     read_world.get(f"/taggings/{read_world.tagging}/tags/{N}/explanation", 404)
     read_world.get(path + "?k=0", 422)
+
+
+def test_a_run_that_only_scored_the_example_is_not_the_one_shown(world: World) -> None:
+    """In run 0 a probe took the place of example 2, which was scored out of sample all the same."""
+    with transaction(world.database.engine) as session:
+        loss, _ = curves_of(0)
+        loss[2] = 3.0
+        for epoch in range(NUM_EPOCHS):
+            channels = {"loss": loss[:, epoch]}
+            curves.write_epoch(session, run_id=world.runs[0], epoch=epoch, channels=channels)
+    path = f"/taggings/{world.tagging}/tags/2/explanation"
+    assert world.get(f"{path}?run_id={world.runs[0]}")["curve"] == [3.0] * NUM_EPOCHS
+    assert world.get(path)["run_id"] == world.runs[1]
 
 
 # ---- scores

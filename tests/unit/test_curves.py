@@ -53,6 +53,24 @@ def test_fill_bounds_infinite_losses_and_leaves_the_given_array_alone():
     np.testing.assert_array_equal(loss, before)
 
 
+def test_a_number_lacking_where_the_row_was_seen_is_the_worst_one():
+    """By `predicted` the first row was seen in epochs 0 and 1, and not in 2; the second in all."""
+    curves = Curves(
+        {
+            "loss": np.array([[0.1, NAN, NAN], [3.0, 1.0, 2.0], [NAN, NAN, NAN]]),
+            "margin": np.array([[2.0, NAN, NAN], [-4.0, 1.0, 5.0], [NAN, NAN, NAN]]),
+            "other": np.array([[0.1, NAN, NAN], [3.0, 1.0, 2.0], [NAN, NAN, NAN]]),
+            "predicted": np.array([[0, 0, -1], [1, 1, 1], [-1, -1, -1]]),
+        }
+    )
+    filled = curves.fill()
+    np.testing.assert_array_equal(filled["loss"][0], np.float32([0.1, 3, 3]))
+    np.testing.assert_array_equal(filled["margin"][0], [2, -4, -4])
+    np.testing.assert_array_equal(filled["other"][0], np.float32([0.1, 0.1, 0.1]))
+    assert filled.ever_seen().tolist() == [True, True, False]
+    assert np.isnan(curves["loss"][0, 1])
+
+
 def test_fill_refuses_a_run_that_diverged_from_the_start():
     with pytest.raises(InvalidInput, match="diverged"):
         Curves({"loss": np.full((2, 3), np.inf)}).fill()

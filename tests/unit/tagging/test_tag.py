@@ -299,3 +299,61 @@ def test_a_run_that_trained_the_example_outweighs_one_that_only_scored_it(runs):
     np.testing.assert_array_equal(scored.probabilities, plain.probabilities)
     np.testing.assert_array_equal(scored.order, plain.order)
     assert not scored.displaced.any()
+
+
+# ---- what the report says of the runs together
+
+
+def test_the_report_counts_examples(world, runs):
+    for run in runs:  # the first three are of another split
+        for name, values in run.curves.channels.items():
+            values[:3] = -1 if name == "predicted" else np.nan
+    both = tag_runs(runs, SUITE, 800)
+    displaced = int(both.displaced.sum())
+    assert sum(both.report.to_dict()["num_examples"].values()) == 800 + displaced
+    assert both.report.num_examples["tagged"] == 797
+    assert both.report.num_examples["not_trained"] == 3 - displaced
+    alone = world.run(0, 1)
+    of_one = tag_runs([alone], SUITE, 800).report.num_examples
+    num = len(alone.displaced)
+    assert of_one == {"tagged": 800 - num, "without_suspicion": num, "displaced": num, "not_trained": 0}
+    scored = tag_runs([scored_out_of_sample(alone)], SUITE, 800).report.num_examples
+    assert scored == {"tagged": 800, "without_suspicion": 0, "displaced": num, "not_trained": 0}
+
+
+def test_runs_started_one_by_one_are_told_that_they_displace_the_same(world, runs):
+    result = tag_runs([world.run(0, 1), world.run(0, 1)], SUITE, 800)
+    num = int(result.displaced.sum())
+    assert num
+    (said,) = [text for text in result.report.warnings if "more than one run" in text]
+    assert said.startswith(f"{num} examples")
+    assert "all seeds together" in said
+    assert not any("more than one run" in text for text in tag_runs(runs, SUITE, 800).report.warnings)
+
+
+def test_a_category_that_one_run_lacks_is_left_out_in_all(world):
+    """Runs whose fit probes are of fewer categories give the missing one's votes to others."""
+    runs = [world.run(slot) for slot in (0, 1)]
+    last = runs[1]
+    kept = last.probes.take(last.probes.category != "corrupted")
+    runs[1] = RunCurves(last.curves, last.labels, kept, last.displaced, last.name)
+    result = tag_runs(runs, SUITE, 800)
+    names = [category.name for category in result.categories]
+    assert names == ["prototypical", "atypical", "noisy", "ood"]
+    assert all("corrupted" not in run.num_probes for run in result.report.runs)
+    assert all("corrupted" not in probes.category for probes in result.probes)
+    (said,) = [text for text in result.report.warnings if "is left out" in text]
+    assert "corrupted" in said
+    assert "run-1" in said
+    totals = result.probabilities.sum(axis=1)
+    np.testing.assert_allclose(totals, 1, atol=1e-5)
+
+
+def test_a_loss_that_diverged_is_no_small_loss(world, runs):
+    """Finite, then NaN though the model was asked: not the small loss that was there before."""
+    broken = np.flatnonzero(world.kinds == "easy")[:5]
+    broken = broken[~np.isin(broken, np.concatenate([run.displaced for run in runs]))]
+    for run in runs:
+        run.curves["loss"][broken, 3:] = np.nan
+    result = tag_runs(runs, SUITE, 800)
+    assert (result.suspicion[broken] >= 0.5).all()
