@@ -72,6 +72,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/datasets/recorded": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make Recorded Dataset
+         * @description A dataset version of an Arrow IPC stream with the column `label`, and `key` and `split` where there are any.
+         *
+         *     `class_names` stand in the schema's metadata, as JSON. The same content under the same name is the same version.
+         */
+        post: operations["make_recorded_dataset_api_v1_projects__project__datasets_recorded_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/datasets/{dataset_id}": {
         parameters: {
             query?: never;
@@ -261,6 +283,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/runs/recorded": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin Recording
+         * @description A run without a job, or with `resume` the one of this name: 200, and where to go on.
+         */
+        post: operations["begin_recording_api_v1_projects__project__runs_recorded_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/runs/{run_id}": {
         parameters: {
             query?: never;
@@ -334,7 +376,14 @@ export interface paths {
          * @description One epoch of 65,536 rows of a channel as it is stored; shard *s* begins at row 65,536·s.
          */
         get: operations["get_block_api_v1_projects__project__runs__run_id__curves__channel___epoch___shard__get"];
-        put?: never;
+        /**
+         * Put Block
+         * @description What one rank saw of 65,536 rows of a channel in an epoch; sent again, it replaces what the rank had sent.
+         *
+         *     Little-endian values of the whole shard, NaN or −1 where a row was not seen; or an Arrow stream with the columns
+         *     `row` and `value`. `Content-Encoding` may be gzip or zstd. Nothing is seen of it before the epoch closes.
+         */
+        put: operations["put_block_api_v1_projects__project__runs__run_id__curves__channel___epoch___shard__put"];
         post?: never;
         delete?: never;
         options?: never;
@@ -362,6 +411,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/runs/{run_id}/epochs/{epoch}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Close Epoch
+         * @description A rank has sent all of an epoch. It closes with the last rank, or with `force` without those that are missing.
+         */
+        post: operations["close_epoch_api_v1_projects__project__runs__run_id__epochs__epoch__post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/runs/{run_id}/finish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Finish Recording
+         * @description The training has ended. Taggings that wait for the run begin, or end with it.
+         */
+        post: operations["finish_recording_api_v1_projects__project__runs__run_id__finish_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/runs/{run_id}/probes": {
         parameters: {
             query?: never;
@@ -374,8 +463,96 @@ export interface paths {
          * @description The planted ones, by row.
          */
         get: operations["list_probes_api_v1_projects__project__runs__run_id__probes_get"];
+        /**
+         * Put Probes
+         * @description The known rows of a run, all at once, before its first epoch closes; sent again, they replace the former.
+         */
+        put: operations["put_probes_api_v1_projects__project__runs__run_id__probes_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/runs/{run_id}/recording": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Recording
+         * @description What a recorded run has announced, and how far it is.
+         */
+        get: operations["get_recording_api_v1_projects__project__runs__run_id__recording_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/runs/{run_id}/records": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Records
+         * @description Whole epochs of a recorded run, all of a file or nothing. An epoch that has all channels of the run is closed.
+         *
+         *     Tables (Parquet, CSV, Arrow) have a line per example and epoch: `key` or `row`, `epoch`, and channels. A `.npy`
+         *     matrix has a row per row of the run and a column per epoch. JSON lines are the training dynamics that Dataset
+         *     Cartography writes: `guid`, `logits_epoch_<n>`, `gold`.
+         */
+        post: operations["post_records_api_v1_projects__project__runs__run_id__records_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/runs/{run_id}/reopen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reopen Recording
+         * @description Record on in a run that has ended, as long as no tagging was made from it.
+         */
+        post: operations["reopen_recording_api_v1_projects__project__runs__run_id__reopen_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/runs/{run_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume Run
+         * @description Queue its training again after a failure or an abort. It goes on from the last epoch that was closed.
+         */
+        post: operations["resume_run_api_v1_projects__project__runs__run_id__resume_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -739,6 +916,25 @@ export interface components {
             median: (number | null)[];
         };
         /**
+         * BlockStored
+         * @description A part of a shard was taken.
+         */
+        BlockStored: {
+            /** Channel */
+            channel: string;
+            /** Epoch */
+            epoch: number;
+            /** Rank */
+            rank: number;
+            /**
+             * Repeated
+             * @description The epoch was closed with this very part; nothing was changed.
+             */
+            repeated: boolean;
+            /** Shard */
+            shard: number;
+        };
+        /**
          * CategorySpec
          * @description A category of the user's own.
          */
@@ -906,6 +1102,56 @@ export interface components {
             metrics: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * EpochClose
+         * @description One rank has sent all its parts of an epoch.
+         */
+        EpochClose: {
+            /**
+             * Counts
+             * @description Per channel, how many rows this rank saw.
+             * @default {}
+             */
+            counts: {
+                [key: string]: number;
+            };
+            /**
+             * Coverage
+             * @description Share of the rows that were to be seen.
+             */
+            coverage?: number | null;
+            /**
+             * Force
+             * @description Close it although ranks are missing; their rows stay not seen.
+             * @default false
+             */
+            force: boolean;
+            /**
+             * Metrics
+             * @description train_loss, …; of several ranks, the lowest one's are kept.
+             * @default {}
+             */
+            metrics: {
+                [key: string]: boolean | number | string | null;
+            };
+            /**
+             * Rank
+             * @default 0
+             */
+            rank: number;
+        };
+        /** EpochState */
+        EpochState: {
+            /** Closed */
+            closed: boolean;
+            /** Epoch */
+            epoch: number;
+            /**
+             * Waiting For
+             * @description Ranks that have not closed their part.
+             */
+            waiting_for: number[];
         };
         /** Example */
         Example: {
@@ -1213,6 +1459,18 @@ export interface components {
             source_row: number;
         };
         /**
+         * ProbesPlanted
+         * @description How many known rows a run has, by category.
+         */
+        ProbesPlanted: {
+            /** Categories */
+            categories: {
+                [key: string]: number;
+            };
+            /** Run Id */
+            run_id: number;
+        };
+        /**
          * Problem
          * @description RFC 9457. `detail` says what to do.
          */
@@ -1289,6 +1547,143 @@ export interface components {
              * @description Lower case, digits, - and _.
              */
             name: string;
+        };
+        /**
+         * RecordedProbe
+         * @description A row whose category is known: from N on it was made, below N it is an example as it is.
+         */
+        RecordedProbe: {
+            /** Category */
+            category: string;
+            /** Generator */
+            generator: string;
+            /**
+             * Label
+             * @description The label the training is told.
+             */
+            label: number;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "fit" | "held_out";
+            /** Row */
+            row: number;
+            /**
+             * Source Row
+             * @description The example it was made from; below N, the row itself.
+             */
+            source_row: number;
+        };
+        /**
+         * RecordedRun
+         * @description A recorded run, and where to go on.
+         */
+        RecordedRun: {
+            /** Channels */
+            channels: {
+                [key: string]: "float32" | "float16" | "int8" | "int16" | "int32";
+            };
+            /** Closed Epochs */
+            closed_epochs: number[];
+            /**
+             * Message
+             * @description What it was finished with.
+             */
+            message?: string | null;
+            /**
+             * Next Epoch
+             * @description The first after the last closed one.
+             */
+            next_epoch: number;
+            run: components["schemas"]["Run"];
+            /**
+             * Waiting For
+             * @description Of epochs that some ranks have closed: the ranks that have not.
+             * @default {}
+             */
+            waiting_for: {
+                [key: string]: number[];
+            };
+            /** World Size */
+            world_size: number;
+        };
+        /**
+         * RecordedRunCreate
+         * @description A run that is trained elsewhere and recorded here, epoch by epoch.
+         */
+        RecordedRunCreate: {
+            /**
+             * Channels
+             * @description What each epoch will hold.
+             */
+            channels: {
+                [key: string]: "float32" | "float16" | "int8" | "int16" | "int32";
+            };
+            /**
+             * Client Version
+             * @default
+             */
+            client_version: string;
+            /** Dataset Id */
+            dataset_id: number;
+            /** Name */
+            name: string;
+            /**
+             * Num Epochs
+             * @description null: not known; it grows.
+             */
+            num_epochs?: number | null;
+            /**
+             * Num Rows
+             * @description Examples of the dataset and made probes.
+             */
+            num_rows: number;
+            /**
+             * Protocol
+             * @description What is recorded and when: pass, augment, …
+             * @default {}
+             */
+            protocol: {
+                [key: string]: unknown;
+            };
+            /**
+             * Resume
+             * @description Go on with the run of this name, if there is one.
+             * @default false
+             */
+            resume: boolean;
+            /**
+             * Session
+             * @description A word of this training process, the same from all its ranks: asked again with it, the same run is answered. Resumed under another word or none, parts of epochs that did not close are dropped.
+             */
+            session?: string | null;
+            /**
+             * Suite Id
+             * @description The suite whose probes are planted.
+             */
+            suite_id?: number | null;
+            /**
+             * World Size
+             * @description How many ranks record a part each.
+             * @default 1
+             */
+            world_size: number;
+        };
+        /**
+         * RecordsStored
+         * @description What was read from a file of records.
+         */
+        RecordsStored: {
+            /**
+             * Epochs Closed
+             * @description Those that have all channels of the run.
+             */
+            epochs_closed: number[];
+            /** Epochs Written */
+            epochs_written: number[];
+            /** Num Records */
+            num_records: number;
         };
         /** Report */
         Report: {
@@ -1381,6 +1776,26 @@ export interface components {
              * @default true
              */
             tag: boolean;
+        };
+        /**
+         * RunFinish
+         * @description The training has ended.
+         */
+        RunFinish: {
+            /**
+             * Force
+             * @description Close epochs that still wait for ranks with what is there; otherwise a `finished` run that waits is answered with 409 `epoch_open`.
+             * @default false
+             */
+            force: boolean;
+            /** Message */
+            message?: string | null;
+            /**
+             * State
+             * @default finished
+             * @enum {string}
+             */
+            state: "finished" | "failed" | "aborted";
         };
         /** RunsCreated */
         RunsCreated: {
@@ -2158,6 +2573,156 @@ export interface operations {
             };
             /** @description What was sent is wrong; `errors` names the fields or rows. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed; its log has the request's number. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database does not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server's disk is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    make_recorded_dataset_api_v1_projects__project__datasets_recorded_post: {
+        parameters: {
+            query: {
+                name: string;
+            };
+            header?: {
+                /** @description Of a recorder: `<version>; protocol=<n>`. */
+                "sondage-client"?: string | null;
+                /** @description A word of your own for this request: sent again with it, it takes effect once. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/vnd.apache.arrow.stream": string;
+            };
+        };
+        responses: {
+            /** @description It was there already. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dataset"];
+                };
+            };
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dataset"];
+                };
+            };
+            /** @description A key is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key, the path or the page may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is there already forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a kind that is not read here. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not answer to this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was sent is wrong; `errors` names the fields or rows. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The recorder speaks another protocol than this server. */
+            426: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3398,6 +3963,145 @@ export interface operations {
             };
         };
     };
+    begin_recording_api_v1_projects__project__runs_recorded_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Of a recorder: `<version>; protocol=<n>`. */
+                "sondage-client"?: string | null;
+                /** @description A word of your own for this request: sent again with it, it takes effect once. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecordedRunCreate"];
+            };
+        };
+        responses: {
+            /** @description Gone on with. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordedRun"];
+                };
+            };
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordedRun"];
+                };
+            };
+            /** @description A key is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key, the path or the page may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is there already forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not answer to this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was sent is wrong; `errors` names the fields or rows. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The recorder speaks another protocol than this server. */
+            426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed; its log has the request's number. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database does not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server's disk is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_run_api_v1_projects__project__runs__run_id__get: {
         parameters: {
             query?: never;
@@ -3858,6 +4562,154 @@ export interface operations {
             };
         };
     };
+    put_block_api_v1_projects__project__runs__run_id__curves__channel___epoch___shard__put: {
+        parameters: {
+            query?: {
+                rank?: number;
+                /** @description Of the shard; checked. */
+                num_rows?: number | null;
+                /** @description As announced; checked. */
+                dtype?: ("float32" | "float16" | "int8" | "int16" | "int32") | null;
+            };
+            header?: {
+                /** @description Of a recorder: `<version>; protocol=<n>`. */
+                "sondage-client"?: string | null;
+            };
+            path: {
+                run_id: number;
+                channel: string;
+                epoch: number;
+                shard: number;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+                "application/vnd.apache.arrow.stream": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BlockStored"];
+                };
+            };
+            /** @description A key is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key, the path or the page may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is there already forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a kind that is not read here. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not answer to this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was sent is wrong; `errors` names the fields or rows. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The recorder speaks another protocol than this server. */
+            426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed; its log has the request's number. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database does not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server's disk is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_epochs_api_v1_projects__project__runs__run_id__epochs_get: {
         parameters: {
             query?: {
@@ -3958,6 +4810,247 @@ export interface operations {
             };
         };
     };
+    close_epoch_api_v1_projects__project__runs__run_id__epochs__epoch__post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Of a recorder: `<version>; protocol=<n>`. */
+                "sondage-client"?: string | null;
+            };
+            path: {
+                run_id: number;
+                epoch: number;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EpochClose"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EpochState"];
+                };
+            };
+            /** @description A key is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key, the path or the page may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is there already forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not answer to this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was sent is wrong; `errors` names the fields or rows. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The recorder speaks another protocol than this server. */
+            426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed; its log has the request's number. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database does not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    finish_recording_api_v1_projects__project__runs__run_id__finish_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Of a recorder: `<version>; protocol=<n>`. */
+                "sondage-client"?: string | null;
+            };
+            path: {
+                run_id: number;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunFinish"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            /** @description A key is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key, the path or the page may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is there already forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not answer to this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was sent is wrong; `errors` names the fields or rows. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The recorder speaks another protocol than this server. */
+            426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed; its log has the request's number. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database does not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_probes_api_v1_projects__project__runs__run_id__probes_get: {
         parameters: {
             query?: {
@@ -4013,6 +5106,575 @@ export interface operations {
             };
             /** @description There is no such thing. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not answer to this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was sent is wrong; `errors` names the fields or rows. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed; its log has the request's number. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database does not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_probes_api_v1_projects__project__runs__run_id__probes_put: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Of a recorder: `<version>; protocol=<n>`. */
+                "sondage-client"?: string | null;
+            };
+            path: {
+                run_id: number;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecordedProbe"][];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProbesPlanted"];
+                };
+            };
+            /** @description A key is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key, the path or the page may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is there already forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not answer to this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was sent is wrong; `errors` names the fields or rows. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The recorder speaks another protocol than this server. */
+            426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed; its log has the request's number. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database does not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_recording_api_v1_projects__project__runs__run_id__recording_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Of a recorder: `<version>; protocol=<n>`. */
+                "sondage-client"?: string | null;
+            };
+            path: {
+                run_id: number;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordedRun"];
+                };
+            };
+            /** @description A key is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key, the path or the page may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not answer to this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was sent is wrong; `errors` names the fields or rows. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The recorder speaks another protocol than this server. */
+            426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed; its log has the request's number. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database does not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_records_api_v1_projects__project__runs__run_id__records_post: {
+        parameters: {
+            query?: {
+                /** @description Of a matrix: what it holds. */
+                channel?: string | null;
+                /** @description Of a matrix: the number of its first column. */
+                first_epoch?: number;
+            };
+            header?: {
+                /** @description Of a recorder: `<version>; protocol=<n>`. */
+                "sondage-client"?: string | null;
+                /** @description A word of your own for this request: sent again with it, it takes effect once. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                run_id: number;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/vnd.apache.arrow.stream": string;
+                "application/vnd.apache.parquet": string;
+                "application/x-ndjson": string;
+                "application/x-npy": string;
+                "text/csv": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordsStored"];
+                };
+            };
+            /** @description A key is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key, the path or the page may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is there already forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a kind that is not read here. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not answer to this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was sent is wrong; `errors` names the fields or rows. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The recorder speaks another protocol than this server. */
+            426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed; its log has the request's number. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database does not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server's disk is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reopen_recording_api_v1_projects__project__runs__run_id__reopen_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Of a recorder: `<version>; protocol=<n>`. */
+                "sondage-client"?: string | null;
+            };
+            path: {
+                run_id: number;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordedRun"];
+                };
+            };
+            /** @description A key is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key, the path or the page may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is there already forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not answer to this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was sent is wrong; `errors` names the fields or rows. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The recorder speaks another protocol than this server. */
+            426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed; its log has the request's number. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database does not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_run_api_v1_projects__project__runs__run_id__resume_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: number;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description A key is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key, the path or the page may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is there already forbids it. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
