@@ -7,6 +7,8 @@
       │  └── requeue ────┘ └── abort ──────> aborted
       └─────────────── abort ───────────────────^
 
+A failed or an aborted job goes back to queued by `retry`.
+
 Procrastinate carries a job's number to a worker; it is told in the transaction that makes the job. Whoever takes the
 job raises `attempt`, and each later write names its attempt: an orphan of an earlier one is refused.
 """
@@ -20,12 +22,14 @@ from typing import Any, Literal
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from sondage.errors import JobAborted, NotFound
+from sondage.errors import Conflict, JobAborted, NotFound
 from store.paging import newest_first
 from store.tables import OPEN_JOB_STATES, Job, Run, Tagging
 
 QUEUE = "sondage"
 TASK = "sondage.work"
+FORGIVEN = "attempts_forgiven"
+"""In a job's arguments: the attempts before its last `retry`."""
 Standing = Literal["working", "settled", "unwanted"]
 
 
@@ -255,6 +259,31 @@ def request_abort(session: Session, *, project_id: int, job_id: int) -> Job:
         job.abort_requested = True
         if job.state == "queued":
             _end(session, job, "aborted")
+    session.flush()
+    session.refresh(job)
+    return job
+
+
+def retry(session: Session, *, project_id: int, job_id: int) -> Job:
+    """Queue a job again that failed or was aborted; a training goes on from its last committed epoch.
+
+    A tagging that ended with its run stays ended: the runs are there to be tagged again.
+
+    Raises
+    ------
+    Conflict
+        The job is open, or has succeeded.
+    """
+    get(session, project_id=project_id, job_id=job_id)
+    job = session.get_one(Job, job_id, with_for_update=True, populate_existing=True)
+    if job.state not in ("failed", "aborted"):
+        raise Conflict(f"Job {job.id} is {job.state}; only one that failed or was aborted can go on.")
+    job.state, job.abort_requested, job.worker = "queued", False, None
+    job.error, job.result, job.finished_at = None, None, None
+    # The attempts until now are forgiven: none of them counts towards giving up.
+    job.arguments = job.arguments | {FORGIVEN: job.attempt}
+    _subject_follows(session, job, "queued")
+    tell_workers(session, job_id=job.id)
     session.flush()
     session.refresh(job)
     return job

@@ -93,6 +93,16 @@ def abort_run(project: RecordProject, session: SessionDep, run_id: Number) -> Jo
     return Job.model_validate(jobs.request_abort(session, project_id=project.id, job_id=job_id))
 
 
+@router.post("/{run_id}/resume", responses=problems(409))
+def resume_run(project: RecordProject, session: SessionDep, run_id: Number) -> Job:
+    """Queue its training again after a failure or an abort. It goes on from the last epoch that was closed."""
+    run = runs.get(session, project_id=project.id, run_id=run_id)
+    job_id = jobs.of_runs(session, run_ids=[run.id]).get(run.id)
+    if job_id is None:
+        raise Conflict(f"Run {run.id} has no job to go on with: what records it is not a worker.")
+    return Job.model_validate(jobs.retry(session, project_id=project.id, job_id=job_id))
+
+
 @router.get("/{run_id}/epochs", responses=LIST)
 def list_epochs(project: ReadProject, session: SessionDep, paging: PagingDep, run_id: Number) -> Page[Epoch]:
     """The closed ones, in order, with their metrics."""

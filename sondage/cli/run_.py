@@ -144,6 +144,20 @@ def abort(context: typer.Context, run: Named, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def resume(context: typer.Context, run: Named, wait: Wait = True, as_json: AsJson = False) -> None:
+    """Go on with a training that failed or was aborted, from its last closed epoch."""
+    with connected(context) as client, Bars() as bars:
+        job = client.runs.resume(reference(run))
+        if wait:
+            with going_on(f"sondage run show {job.run_id}", f"sondage run abort {job.run_id}"):
+                job = client.jobs.wait(job, on_progress=bars.on_job)
+    if as_json:
+        print_json(job)
+    else:
+        note(f"Job {job.id} is {job.state}. Tag again when all runs have finished: sondage tag")
+
+
+@app.command()
 def delete(
     context: typer.Context,
     run: Named,

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from sondage.client import Client
-from sondage.errors import InvalidRows, JobAborted, JobFailed
+from sondage.errors import Conflict, InvalidRows, JobAborted, JobFailed
 from sondage.wire import Run
 
 ROOT = Path(__file__).parents[2]
@@ -171,6 +171,21 @@ def test_a_wait_for_an_aborted_training_fails(
     wait_until(lambda: ended(client, started.runs[0]))
     assert sondage("tag", "ended") == 4
     assert "ended-s0" in capsys.readouterr().err
+
+
+def test_an_aborted_training_is_resumed(
+    sondage: Sondage, client: Client, vectors: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = client.runs.start(vectors, name="resumed", seeds=[0], recipe=LONG).runs[0]
+    client.runs.abort(run)
+    wait_until(lambda: ended(client, run))
+    assert sondage("run", "resume", "resumed-s0", "--no-wait") == 0
+    assert "queued" in capsys.readouterr().err
+    assert client.runs.get(run).state in ("queued", "running")
+    with pytest.raises(Conflict, match="only one that failed or was aborted"):
+        client.runs.resume(run)
+    client.runs.abort(run)
+    wait_until(lambda: ended(client, run))
 
 
 def read_to_end(descriptor: int) -> str:
