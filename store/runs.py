@@ -95,6 +95,12 @@ def set_state(session: Session, *, run_id: int, state: str) -> None:
     session.execute(update(Run).where(Run.id == run_id).values(state=state, finished_at=ended))
 
 
+def finished(session: Session, *, run_ids: Sequence[int]) -> list[int]:
+    """Those of these runs that have finished."""
+    statement = select(Run.id).where(Run.id.in_(run_ids), Run.state == "finished")
+    return list(session.scalars(statement.order_by(Run.id)))
+
+
 # ---- probes
 
 

@@ -7,6 +7,7 @@ on macOS: it reads a pipe that only the worker holds open, and takes its whole g
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import signal
@@ -23,6 +24,8 @@ from worker.settings import WorkerSettings
 
 DONE, ENDED, TRY_AGAIN = 0, 3, 75
 """Exit codes: the job is settled; it was aborted or superseded; the database was lost for too long."""
+
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
 
 logger = logging.getLogger("worker.child")
 
@@ -69,15 +72,19 @@ def _settle(work: Work, kind: str) -> int:
         raise
     except SondageError as fault:
         _fail(work, str(fault))
-    except MemoryError:
-        _fail(work, "Not enough memory. Use a smaller batch_size, a smaller image_size, or a larger machine.")
-    except OSError as fault:
-        _fail(work, f"{fault}. Is there space left on the disk, and may the worker write to the data folder?")
     except Exception as fault:
         logger.exception("job %d failed", work.job_id)
-        blame = "This is a fault of Sondage or of your own model; the worker's log has the trace."
-        _fail(work, f"{type(fault).__name__}: {fault}. {blame}")
+        _fail(work, _in_words(fault))
     return DONE
+
+
+def _in_words(fault: Exception) -> str:
+    if isinstance(fault, MemoryError):
+        return "Not enough memory. Use a smaller batch_size, a smaller image_size, or a larger machine."
+    if isinstance(fault, OSError) and fault.errno in OF_THE_DISK:
+        return f"{fault}. Is there space left on the disk, and may the worker write to the data folder?"
+    blame = "This is a fault of Sondage or of your own model; the worker's log has the trace."
+    return f"{type(fault).__name__}: {fault}. {blame}"
 
 
 def _fail(work: Work, error: str) -> None:

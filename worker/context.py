@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,22 @@ from store.engine import Database, transaction
 from worker.settings import WorkerSettings
 
 Result = TypeVar("Result")
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let the polite end (SIGTERM) wait for the end of the block, such as a commit whose outcome must be known.
+
+    By another handler and not by a mask: a mask is one thread's own, and the signal would come in by another thread.
+    """
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        if came:
+            signal.raise_signal(signal.SIGTERM)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ class PayloadWriter:
         self._parent = parent
         self.folder = parent / f"{_PARTIAL}{secrets.token_hex(8)}"
         self._file: _InputsFile | None = None
+        self._is_durable = False
         self._columns: tuple[Column, ...] = ()
 
     def __enter__(self) -> PayloadWriter:
@@ -106,26 +107,47 @@ class PayloadWriter:
         with disk_errors(self.folder):
             (self.folder / name).write_bytes(content)
 
-    def publish(self, folder: Path) -> None:
-        """Make everything durable and give the folder its name.
+    def finish(self) -> None:
+        """Make everything durable. It can take long; what is left for `publish` is a rename.
 
         Raises
         ------
-        Conflict
-            Something is there already.
         DataFolderError
             The disk is full or refuses.
         """
+        if self._is_durable:
+            return
         if self._file is None:
             raise InvalidInput("There is nothing to publish: start() was not called.")
-        if folder.parent.resolve() != self._parent.resolve():
-            raise InvalidInput(f"A payload is published beside where it was written, in {self._parent}.")
         with disk_errors(self.folder):
             meta = self._file.finish(self._columns)
             (self.folder / META).write_text(meta.to_json(), encoding="utf-8")
             for path in sorted(self.folder.iterdir()):
                 _sync(path)
             _sync(self.folder)
+        self._is_durable = True
+
+    def publish(self, folder: Path, *, replace: bool = False) -> None:
+        """Give the folder its name, once everything is durable.
+
+        Parameters
+        ----------
+        folder : Path
+        replace : bool
+            Take the place of what is there; for a moment nothing is.
+
+        Raises
+        ------
+        Conflict
+            Something is there already, and `replace` is false.
+        DataFolderError
+            The disk is full or refuses.
+        """
+        if folder.parent.resolve() != self._parent.resolve():
+            raise InvalidInput(f"A payload is published beside where it was written, in {self._parent}.")
+        self.finish()
+        if replace:
+            remove_payload(folder)
         _rename(self.folder, folder)
 
 

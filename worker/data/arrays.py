@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -114,6 +115,20 @@ def encode(made: ProbeInputs) -> Arrays:
 def write_probes(folder: Path, made: ProbeInputs, *, columns: Sequence[Column] = ()) -> None:
     """Keep the probes that were made for a run as a payload of their own, in place of any that is there.
 
+    The parameters are those of `probes_beside`.
+    """
+    with probes_beside(folder, made, columns=columns) as publish:
+        publish()
+
+
+@contextmanager
+def probes_beside(
+    folder: Path, made: ProbeInputs, *, columns: Sequence[Column] = ()
+) -> Iterator[Callable[[], None]]:
+    """Write the payload of made probes beside its place, durable; gives what puts it there, a matter of a rename.
+
+    What is in the place already stays untouched until then. Not put there, the new one is gone after the block.
+
     Parameters
     ----------
     folder : Path
@@ -133,8 +148,8 @@ def write_probes(folder: Path, made: ProbeInputs, *, columns: Sequence[Column] =
         else:
             writer.start(Form.PIXELS if made.dtype == np.uint8 else Form.VALUES, row_shape=made.shape[1:])
             writer.add(made)
-        remove_payload(folder)
-        writer.publish(folder)
+        writer.finish()
+        yield lambda: writer.publish(folder, replace=True)
 
 
 def read_probes(folder: Path) -> Arrays:

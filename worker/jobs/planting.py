@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from store.examples import ExampleColumns
 from store.runs import PlantedProbe
 from store.tables import Run, RunProbe
 from worker.context import Work
-from worker.data.arrays import Arrays, ProbeInputs, TrainingArrays, read_probes, write_probes
+from worker.data.arrays import Arrays, ProbeInputs, TrainingArrays, probes_beside, read_probes
 
 REFERENCE_ROWS = 5_000
 """A sample of the train split this large gives words and column statistics well enough."""
@@ -44,11 +44,13 @@ def planted_probes(
 ) -> Planted | None:
     """Those that are there, or new ones. None when the suite plants nothing.
 
-    The payload is written before the rows are committed: rows that are there have their inputs, and probes made again
-    after a crash between the two are the same, since the plan and the generators are seeded.
+    The payload gets its place before the rows are committed: rows that are there have their inputs, and probes made
+    again after a crash between the two are the same, since the plan and the generators are seeded. Where another
+    attempt was faster, what it wrote stays.
     """
     folder = probes_folder(work.data_dir, run.id)
     with work.transaction() as session:
+        jobs.hold(session, job_id=work.job_id, attempt=work.attempt)
         there = runs.probes(session, run_id=run.id)
     if not there:
         plan = plan_probes(
@@ -64,8 +66,8 @@ def planted_probes(
             return None
         made = _make(plan, arrays, columns, np.random.default_rng([definition.seed, run.slot, run.num_slots]))
         folder.parent.mkdir(parents=True, exist_ok=True)
-        write_probes(folder, made, columns=arrays.payload.columns)
-        there = _store(work, run, plan, len(columns.labels))
+        with probes_beside(folder, made, columns=arrays.payload.columns) as publish:
+            there = _store(work, run, publish, _planted_rows(plan, len(columns.labels)))
     return Planted(
         inputs=read_probes(folder),
         labels=np.array([probe.label for probe in there], dtype=np.int64),
@@ -106,9 +108,23 @@ def _in_order(parts: Sequence[Any], places: Rows) -> ProbeInputs:
     return stacked
 
 
-def _store(work: Work, run: Run, plan: ProbePlan, num_examples: int) -> Sequence[RunProbe]:
+def _store(
+    work: Work, run: Run, publish: Callable[[], None], planted: Sequence[PlantedProbe]
+) -> Sequence[RunProbe]:
+    """Inputs and rows at once, held against any other attempt."""
+    with work.transaction() as session:
+        jobs.hold(session, job_id=work.job_id, attempt=work.attempt)
+        there = runs.probes(session, run_id=run.id)
+        if there:
+            return there
+        publish()
+        runs.plant(session, run=session.get_one(Run, run.id), probes=planted)
+        return runs.probes(session, run_id=run.id)
+
+
+def _planted_rows(plan: ProbePlan, num_examples: int) -> Sequence[PlantedProbe]:
     names = [generator.name for generator in plan.generators]
-    planted = [
+    return [
         PlantedProbe(
             row=num_examples + position,
             category=str(plan.category[position]),
@@ -119,7 +135,3 @@ def _store(work: Work, run: Run, plan: ProbePlan, num_examples: int) -> Sequence
         )
         for position in range(len(plan))
     ]
-    with work.transaction() as session:
-        jobs.hold(session, job_id=work.job_id, attempt=work.attempt)
-        runs.plant(session, run=session.get_one(Run, run.id), probes=planted)
-        return runs.probes(session, run_id=run.id)

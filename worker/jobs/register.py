@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,7 +13,8 @@ from sondage.errors import InvalidInput, Unavailable
 from sondage.wire import Source
 from store import datasets, jobs
 from store.payloads import PayloadWriter, remove_leftovers, remove_payload
-from worker.context import Work
+from store.tables import Dataset
+from worker.context import Work, undisturbed
 from worker.data.sources import Registration, SourceLimits, read_source, resolve_source_path
 
 UPLOAD = "upload:"
@@ -20,9 +23,9 @@ UPLOAD = "upload:"
 def register(work: Work) -> None:
     """Read the source once, then insert the dataset and give its payload its place in one transaction.
 
-    The payload is renamed inside the transaction, before its commit: a dataset that is there has its payload. Should
-    the commit fail, the folder is an orphan whose number is never used again; it is removed, by the next attempt when
-    this one is killed.
+    The payload is durable before the transaction and renamed inside it, before the commit: a dataset that is there has
+    its payload. Should the commit fail, the folder is an orphan whose number is never used again; it is removed, by
+    the next attempt when this one is killed.
     """
     name, source = _order(work)
     parent = work.data_dir / "datasets"
@@ -66,7 +69,7 @@ def _order(work: Work) -> tuple[str, Source]:
 
 
 def _store(work: Work, name: str, found: Registration, writer: PayloadWriter) -> None:
-    published = None
+    """The job is held at the very end: an abort and other readers of the job need not wait for the long inserts."""
     new = datasets.NewDataset(
         name=name,
         fingerprint=found.fingerprint,
@@ -77,22 +80,35 @@ def _store(work: Work, name: str, found: Registration, writer: PayloadWriter) ->
         splits=found.splits,
         source=found.provenance,
     )
+    writer.finish()
+    with ExitStack() as until_committed, work.transaction() as session:
+        dataset, is_new = datasets.add(session, project_id=work.project_id, new=new)
+        until_committed.enter_context(undisturbed())
+        job = jobs.hold(session, job_id=work.job_id, attempt=work.attempt)
+        if is_new:
+            until_committed.enter_context(_no_orphan(work, dataset))
+            writer.publish(work.data_dir / dataset.payload)
+        job.dataset_id = dataset.id
+        outcome = {"dataset_id": dataset.id, "is_new": is_new, "num_skipped": found.num_skipped}
+        jobs.finish(session, job_id=work.job_id, attempt=work.attempt, result=outcome)
+
+
+@contextmanager
+def _no_orphan(work: Work, dataset: Dataset) -> Iterator[None]:
+    """Remove the payload when its dataset was not kept, which only the database can tell.
+
+    A database that is away cannot: then the next attempt clears up, if there is one, since a kept commit settled the
+    job.
+    """
     try:
-        with work.transaction() as session:
-            job = jobs.hold(session, job_id=work.job_id, attempt=work.attempt)
-            dataset, is_new = datasets.add(session, project_id=work.project_id, new=new)
-            if is_new:
-                published = work.data_dir / dataset.payload
-                writer.publish(published)
-            job.dataset_id = dataset.id
-            outcome = {"dataset_id": dataset.id, "is_new": is_new, "num_skipped": found.num_skipped}
-            jobs.finish(session, job_id=work.job_id, attempt=work.attempt, result=outcome)
+        yield
     except Unavailable:
-        # The commit may have been kept. If not, this job's next attempt clears the payload away.
         raise
     except BaseException:
-        if published is not None:
-            remove_payload(published)
+        with work.transaction() as session:
+            kept = session.get(Dataset, dataset.id) is not None
+        if not kept:
+            remove_payload(work.data_dir / dataset.payload)
         raise
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,12 @@ from sqlalchemy.orm import Session
 from sondage.curves import NOT_SEEN, Curves
 from sondage.probes.plan import Probes
 from sondage.probes.suite import SuiteDefinition
-from sondage.scores.registry import available, score_runs
+from sondage.scores.base import Score, mean_over_runs
+from sondage.scores.registry import SCORES
 from sondage.tagging.tag import RunCurves, TaggingResult, tag_runs
+from sondage.types import AnyArray, PerRow, Rows
 from store import curves, examples, jobs, runs, scores, suites, taggings, tags
+from store.examples import ExampleColumns
 from store.tables import Dataset, Run, Suite, Tagging
 from worker.context import Work
 
@@ -23,33 +28,78 @@ CALIBRATION = "none"
 """The reference tagger ranks; its shares of votes are no probabilities of an error."""
 
 
+@dataclass(frozen=True)
+class _Subject:
+    """What is to be tagged."""
+
+    tagging: Tagging
+    dataset: Dataset
+    suite: Suite
+    runs: Sequence[Run]
+    columns: ExampleColumns
+
+    @property
+    def run_ids(self) -> list[int]:
+        return [run.id for run in self.runs]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What came out: tags and the report, and the plain scores as (method, bad end, values [N])."""
+
+    result: TaggingResult
+    scores: Sequence[tuple[str, str, PerRow]]
+
+
 def tag(work: Work) -> None:
     """Read, tag, score, store. Done again after a crash, it replaces what it had written."""
-    with work.transaction() as session:
-        tagging = session.get_one(Tagging, work.tagging_id)
-        dataset = session.get_one(Dataset, tagging.dataset_id)
-        suite = session.get_one(Suite, tagging.suite_id)
-        run_ids = taggings.run_ids(session, tagging_ids=[tagging.id])[tagging.id]
-        inputs = [_read_run(session, work, dataset, suite, run_id) for run_id in run_ids]
-        columns = examples.columns(session, dataset_id=dataset.id)
-        protocol = _in_words([session.get_one(Run, run_id) for run_id in run_ids])
-        session.expunge_all()
+    subject, inputs = work.patiently(lambda: _read(work))
     result = tag_runs(
         inputs,
-        SuiteDefinition.from_dict(suite.definition),
-        dataset.num_examples,
-        k=tagging.parameters.get("k"),
-        protocol=protocol,
+        SuiteDefinition.from_dict(subject.suite.definition),
+        subject.dataset.num_examples,
+        k=subject.tagging.parameters.get("k"),
+        protocol=_in_words(subject.runs),
         on_progress=_progress(work),
     )
-    found = _scores(inputs, dataset.num_examples)
-    del inputs
+    found = _Found(result, _scores(work, subject, inputs))
+    work.patiently(lambda: _store(work, subject, found))
+
+
+def _read(work: Work) -> tuple[_Subject, list[RunCurves]]:
     with work.transaction() as session:
-        jobs.hold(session, job_id=work.job_id, attempt=work.attempt)
+        tagging = session.get_one(Tagging, work.tagging_id)
+        run_ids = taggings.run_ids(session, tagging_ids=[tagging.id])[tagging.id]
+        subject = _Subject(
+            tagging,
+            session.get_one(Dataset, tagging.dataset_id),
+            session.get_one(Suite, tagging.suite_id),
+            [runs.get(session, project_id=work.project_id, run_id=run_id) for run_id in run_ids],
+            examples.columns(session, dataset_id=tagging.dataset_id),
+        )
+        inputs = [_read_run(session, subject, run) for run in subject.runs]
+        session.expunge_all()
+    return subject, inputs
+
+
+def _store(work: Work, subject: _Subject, found: _Found) -> None:
+    """All in one transaction. The job is held at the very end: an abort need not wait for the long inserts."""
+    tagging, result = subject.tagging, found.result
+    with work.transaction() as session:
         # Two taggings of the same runs replace the same scores: one after the other.
-        session.get_one(Dataset, dataset.id, with_for_update={"key_share": True})
-        tags.write(session, tagging_id=tagging.id, rows=_tag_rows(result, columns))
-        taggings.save_probes(session, tagging_id=tagging.id, probes=_probe_rows(run_ids, result))
+        dataset = session.get_one(Dataset, subject.dataset.id, with_for_update={"key_share": True})
+        tags.write(session, tagging_id=tagging.id, rows=_tag_rows(result, subject.columns))
+        taggings.save_probes(session, tagging_id=tagging.id, probes=_probe_rows(subject.run_ids, result))
+        for method, bad_end, values in found.scores:
+            scores.save(
+                session,
+                dataset=dataset,
+                method=method,
+                bad_end=bad_end,
+                run_ids=subject.run_ids,
+                values=values,
+            )
+        jobs.hold(session, job_id=work.job_id, attempt=work.attempt)
         taggings.save_report(
             session,
             tagging_id=tagging.id,
@@ -57,38 +107,41 @@ def tag(work: Work) -> None:
             calibration=CALIBRATION,
             report=result.report.to_dict(),
         )
-        for method, bad_end, values in found:
-            scores.save(
-                session, dataset=dataset, method=method, bad_end=bad_end, run_ids=run_ids, values=values
-            )
-        jobs.finish(
-            session,
-            job_id=work.job_id,
-            attempt=work.attempt,
-            result={"num_tags": len(columns.train_rows)},
-        )
+        told = {"num_tags": len(subject.columns.train_rows)}
+        jobs.finish(session, job_id=work.job_id, attempt=work.attempt, result=told)
 
 
-def _read_run(session: Session, work: Work, dataset: Dataset, suite: Suite, run_id: int) -> RunCurves:
-    run = runs.get(session, project_id=work.project_id, run_id=run_id)
-    planted = runs.probes(session, run_id=run_id)
-    made = [probe for probe in planted if probe.row >= dataset.num_examples]
-    labels = examples.columns(session, dataset_id=dataset.id).labels
-    recorded = {
-        channel: curves.read_channel(session, run_id=run_id, channel=channel, num_rows=run.num_rows)
-        for channel in curves.channels(session, run_id=run_id)
-    }
-    if suite.kind == "uploaded":
-        known = suites.members(session, suite_id=suite.id)
+def _read_run(session: Session, subject: _Subject, run: Run) -> RunCurves:
+    """With the channels that a tagging reads. Those of scores alone come later, a run at a time: they are large."""
+    num_examples = subject.dataset.num_examples
+    planted = runs.probes(session, run_id=run.id)
+    made = [probe for probe in planted if probe.row >= num_examples]
+    if subject.suite.kind == "uploaded":
+        known = suites.members(session, suite_id=subject.suite.id)
         probes = _probes([(member.index, member.category, member.role, member.index) for member in known])
     else:
         probes = _probes([(probe.row, probe.category, probe.role, probe.source_row) for probe in planted])
     return RunCurves(
-        curves=Curves(recorded),
-        labels=np.concatenate([labels, np.array([probe.label for probe in made], dtype=np.int64)]),
+        curves=_curves(session, run, _channels_of_tagging(curves.channels(session, run_id=run.id))),
+        labels=np.concatenate([subject.columns.labels, np.array([p.label for p in made], dtype=np.int64)]),
         probes=probes,
         displaced=np.array([probe.source_row for probe in made], dtype=np.int64),
         name=run.name,
+    )
+
+
+def _channels_of_tagging(recorded: Sequence[str]) -> list[str]:
+    """The loss, and what says whether a probe was learned: the predicted class, or else the margin."""
+    learned = "predicted" if "predicted" in recorded else "margin"
+    return [channel for channel in recorded if channel in ("loss", learned)]
+
+
+def _curves(session: Session, run: Run, channels: Iterable[str]) -> Curves:
+    return Curves(
+        {
+            channel: curves.read_channel(session, run_id=run.id, channel=channel, num_rows=run.num_rows)
+            for channel in channels
+        }
     )
 
 
@@ -109,29 +162,58 @@ def _progress(work: Work) -> Any:
         nonlocal told
         if time.monotonic() - told >= REPORT_SECONDS:
             told = time.monotonic()
-            work.report(unit="share", done=share, total=1.0)
+            work.if_possible(lambda: work.report(unit="share", done=share, total=1.0))
 
     return tell
 
 
-def _scores(of_runs: Sequence[RunCurves], num_examples: int) -> list[tuple[str, str, np.ndarray[Any, Any]]]:
-    """The plain scores that the channels allow: (method, bad end, values [N]), of trained examples alone.
+def _scores(work: Work, subject: _Subject, inputs: list[RunCurves]) -> list[tuple[str, str, PerRow]]:
+    """The plain scores that the channels of all runs allow. `inputs` is emptied run by run: they are large."""
+    with work.transaction() as session:
+        recorded = [curves.channels(session, run_id=run.id) for run in subject.runs]
+    methods = [
+        s for s in SCORES.values() if all(need in channels for need in s.needs for channels in recorded)
+    ]
+    of_runs = [_scores_of_run(work, subject, run, inputs.pop(0), methods) for run in subject.runs]
+    return [
+        (score.name, score.bad_end, mean_over_runs([of_run[score.name] for of_run in of_runs]))
+        for score in methods
+    ]
+
+
+def _scores_of_run(
+    work: Work, subject: _Subject, run: Run, known: RunCurves, methods: Sequence[Score]
+) -> dict[str, PerRow]:
+    """Per method; channels that are not there yet are read for one method and dropped."""
+    found = {}
+    for score in methods:
+        there = {need: known.curves[need] for need in score.needs if need in known.curves}
+        missing = [need for need in score.needs if need not in there]
+        more = work.patiently(partial(_read_more, work, run, missing))
+        trained = _without(Curves(there | more), known.displaced, subject.dataset.num_examples)
+        found[score.name] = score(trained)
+    return found
+
+
+def _read_more(work: Work, run: Run, channels: Sequence[str]) -> dict[str, AnyArray]:
+    if not channels:
+        return {}
+    with work.transaction() as session:
+        return dict(_curves(session, run, channels).channels)
+
+
+def _without(of_run: Curves, displaced: Rows, num_examples: int) -> Curves:
+    """The curves of the examples, blank where one was displaced. The run's own arrays: they are not used again.
 
     A displaced example may have been scored out of sample; such losses are no part of a mean of trained ones.
     """
-    trained = [_without(run, num_examples) for run in of_runs]
-    return [(score.name, score.bad_end, score_runs(score.name, trained)) for score in available(trained)]
-
-
-def _without(run: RunCurves, num_examples: int) -> Curves:
-    """The curves of the examples, blank where one was displaced. The run's own arrays: they are not used again."""
-    examples_only = run.curves.take(slice(num_examples))
+    examples_only = of_run.take(slice(num_examples))
     for values in examples_only.channels.values():
-        values[run.displaced] = np.nan if values.dtype.kind == "f" else NOT_SEEN
+        values[displaced] = np.nan if values.dtype.kind == "f" else NOT_SEEN
     return examples_only
 
 
-def _tag_rows(result: TaggingResult, columns: examples.ExampleColumns) -> Iterator[tuple[Any, ...]]:
+def _tag_rows(result: TaggingResult, columns: ExampleColumns) -> Iterator[tuple[Any, ...]]:
     """One row per example of the train split; the other splits have no curves and get no tags."""
     train = columns.train_rows
     position = np.empty(len(columns.labels), dtype=np.int64)

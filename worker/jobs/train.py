@@ -2,6 +2,9 @@
 
 It can be killed anywhere. An epoch is committed in one transaction (its blocks, its `epochs` row, the progress), after
 its checkpoint is durable; the next attempt goes on behind the last committed one and records the same curves.
+
+The checkpoints of a run that failed or was aborted stay, so that it can be resumed; they go when it has finished, or
+with the run.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from sondage.errors import InvalidInput
 from sondage.probes.suite import SuiteDefinition
 from sondage.recipe import Recipe
 from sondage.recorder import Channels, Metrics
@@ -30,6 +34,8 @@ from worker.training.loop import Progress, recorder_for, train
 
 def train_run(work: Work) -> None:
     """Train from the first epoch that is not committed to the last, then settle the job."""
+    device = _device(work.settings.device)
+    _clear_finished(work)
     with work.transaction() as session:
         run = session.get_one(Run, work.run_id)
         dataset = session.get_one(Dataset, run.dataset_id)
@@ -39,14 +45,13 @@ def train_run(work: Work) -> None:
     recipe = Recipe.from_dict(run.recipe)
     work.report(unit="epoch", done=0 if last is None else last + 1, total=run.num_epochs, phase="preparing")
     data = _assemble(work, run, dataset, suite, columns, recipe)
-    device = _device(work.settings.device)
     if work.settings.num_threads is not None:
         torch.set_num_threads(work.settings.num_threads)
-    checkpoint = CheckpointStore(work.data_dir / "runs" / str(run.id) / "checkpoints")
+    checkpoint = _checkpoints(work, run.id)
     train(
         data,
         recipe,
-        recorder_for(data, recipe, StoreSink(work, run.id), device=device),
+        recorder_for(data, recipe, StoreSink(work, run.id, run.num_epochs), device=device),
         seed=run.seed,
         device=device,
         checkpoint=checkpoint,
@@ -58,12 +63,27 @@ def train_run(work: Work) -> None:
     checkpoint.clear()
 
 
+def _checkpoints(work: Work, run_id: int) -> CheckpointStore:
+    return CheckpointStore(work.data_dir / "runs" / str(run_id) / "checkpoints")
+
+
+def _clear_finished(work: Work) -> None:
+    """Drop the checkpoints of runs that have finished, whose process was killed before it could."""
+    folders = (work.data_dir / "runs").glob("*/checkpoints")
+    numbers = [int(folder.parent.name) for folder in folders if folder.parent.name.isdecimal()]
+    with work.transaction() as session:
+        finished = runs.finished(session, run_ids=numbers)
+    for run_id in finished:
+        _checkpoints(work, run_id).clear()
+
+
 @dataclass(frozen=True)
 class StoreSink:
     """Commits one epoch at a time to the database, and waits for it when it is away."""
 
     work: Work
     run_id: int
+    num_epochs: int
 
     def write_epoch(self, epoch: int, channels: Channels, metrics: Metrics) -> None:
         self.work.patiently(lambda: self._write(epoch, channels, metrics))
@@ -71,7 +91,9 @@ class StoreSink:
     def _write(self, epoch: int, channels: Channels, metrics: Metrics) -> None:
         work = self.work
         with work.transaction() as session:
-            jobs.hold(session, job_id=work.job_id, attempt=work.attempt)
+            job = jobs.hold(session, job_id=work.job_id, attempt=work.attempt)
+            done = {"unit": "epoch", "done": epoch + 1, "total": self.num_epochs}
+            job.progress = job.progress | done
             curves.write_epoch(session, run_id=self.run_id, epoch=epoch, channels=channels)
             runs.close_epoch(
                 session, run_id=self.run_id, epoch=epoch, attempt=work.attempt, metrics=_finite(metrics)
@@ -153,4 +175,14 @@ def _split_codes(columns: ExampleColumns) -> np.ndarray[Any, np.dtype[np.int8]]:
 def _device(wanted: str) -> torch.device:
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(wanted)
+    try:
+        device = torch.device(wanted)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as fault:  # an assertion: this torch was built without CUDA
+        said = str(fault).strip().splitlines() or [type(fault).__name__]
+        raise InvalidInput(
+            f"SONDAGE_DEVICE={wanted} cannot be used here ({said[0]}); set it to auto, cpu, cuda or cuda:1 and start "
+            "the worker again.",
+            field="SONDAGE_DEVICE",
+        ) from fault
+    return device

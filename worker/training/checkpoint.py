@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sondage.errors import Conflict
 
 _MAGIC = b"SONDAGE-CHECKPOINT-1\n"
 _NAME = re.compile(r"epoch-(\d{6})\.ckpt")
+_OURS = re.compile(r"epoch-\d{6}\.(ckpt|partial)")
 State = dict[str, Any]
 
 
@@ -113,9 +115,14 @@ class CheckpointStore:
         return sorted(int(match[1]) for match in matches if match)
 
     def clear(self) -> None:
-        """Drop all checkpoints: the training has finished."""
-        for epoch in self.epochs():
-            self._path(epoch).unlink(missing_ok=True)
+        """Drop all checkpoints, half written ones too, and their folder: the training has finished."""
+        if not self.folder.is_dir():
+            return
+        for path in self.folder.iterdir():
+            if _OURS.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+        with suppress(OSError):  # something of the user's is in it
+            self.folder.rmdir()
 
     def _path(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch:06d}.ckpt"

@@ -107,3 +107,15 @@ def test_clear_drops_all(store):
     store.save(0, state(0))
     store.clear()
     assert store.epochs() == []
+
+
+def test_clear_drops_half_a_checkpoint_too_and_nothing_of_others(store):
+    store.save(0, state(0))
+    (store.folder / "epoch-000001.partial").write_bytes(b"half")
+    store.clear()
+    assert not store.folder.exists()
+    store.clear()
+    store.save(0, state(0))
+    (store.folder / "notes.txt").write_text("mine")
+    store.clear()
+    assert os.listdir(store.folder) == ["notes.txt"]
