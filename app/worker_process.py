@@ -47,7 +47,12 @@ class WorkerProcess:
         pause = FIRST_PAUSE_SECONDS
         while not self._stop.is_set():
             started = time.monotonic()
-            self._run_once()
+            try:
+                self._run_once()
+            except OSError as fault:
+                # No process or no memory to be had now: the server goes on, and so do the attempts.
+                self.process = None
+                logger.error("the worker could not be started: %s", fault)
             if self._stop.is_set():
                 return
             if time.monotonic() - started > STEADY_SECONDS:
@@ -61,18 +66,20 @@ class WorkerProcess:
         """Start it, and wait for its end or for ours."""
         reading, writing = os.pipe()
         try:
-            self.process = subprocess.Popen(  # noqa: S603  # our own command
-                [*self.command, "--parent-fd", str(reading)], pass_fds=(reading,), start_new_session=True
-            )
-        finally:
-            os.close(reading)
-        try:
+            self.process = self._start(reading)
             while self.process.poll() is None and not self._stop.wait(0.2):
                 pass
             if self.process.poll() is None:
                 _end_group(self.process)
         finally:
             os.close(writing)
+
+    def _start(self, reading: int) -> subprocess.Popen[bytes]:
+        command = [*self.command, "--parent-fd", str(reading)]
+        try:
+            return subprocess.Popen(command, pass_fds=(reading,), start_new_session=True)  # noqa: S603  # our own
+        finally:
+            os.close(reading)
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
