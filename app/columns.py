@@ -16,6 +16,8 @@ from store.tags import Filter
 
 Column = NDArray[np.float32]
 Array = NDArray[Any]
+FILTERS_SHARE = 4
+"""One part in so many of the memory is for examples under filters."""
 
 
 class Kept:
@@ -50,10 +52,15 @@ class Kept:
 
 
 class Columns:
-    """What lists and explanations need again and again."""
+    """What lists and explanations need again and again.
+
+    Each place of a slider is a filter of its own: what is under filters has its own share of the memory, so that it
+    drives out no score.
+    """
 
     def __init__(self, *, max_bytes: int) -> None:
-        self._kept = Kept(max_bytes=max_bytes)
+        self._indices = Kept(max_bytes=max_bytes // FILTERS_SHARE)
+        self._kept = Kept(max_bytes=max_bytes - max_bytes // FILTERS_SHARE)
 
     def score(self, session: Session, *, score_id: int) -> Column:
         """float32 [N], NaN where an example has no score. A score is never changed under its number."""
@@ -61,7 +68,7 @@ class Columns:
 
     def indices(self, tagging_id: int, where: Filter, make: Callable[[], Array]) -> NDArray[np.int64]:
         """The examples under a filter that asks for no decision: of a finished tagging, always the same."""
-        return self._kept.get(("indices", tagging_id, where), make)
+        return self._indices.get(("indices", tagging_id, where), make)
 
     def probe_curves(self, tagging_id: int, run_id: int, channel: str, make: Callable[[], Array]) -> Array:
         """[probes, epochs] of a finished tagging, which does not change any more."""

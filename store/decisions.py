@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import insert, select
+from sqlalchemy import Select, insert, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -76,6 +76,11 @@ def newest(session: Session, *, dataset_id: int, indices: Sequence[int]) -> dict
 
 def decided(session: Session, *, dataset_id: int, word: str | None = None) -> NDArray[np.int64]:
     """The examples whose newest decision is `word`, or that have any."""
+    return np.fromiter(session.scalars(decided_statement(dataset_id=dataset_id, word=word)), np.int64)
+
+
+def decided_statement(*, dataset_id: int, word: str | None = None) -> Select[int]:
+    """The same as a statement, for others to filter by."""
     newest_ones = (
         select(Decision.index, Decision.decision)
         .ext(distinct_on(Decision.index))
@@ -84,9 +89,7 @@ def decided(session: Session, *, dataset_id: int, word: str | None = None) -> ND
         .subquery()
     )
     statement = select(newest_ones.c.index)
-    if word is not None:
-        statement = statement.where(newest_ones.c.decision == word)
-    return np.fromiter(session.scalars(statement), np.int64)
+    return statement if word is None else statement.where(newest_ones.c.decision == word)
 
 
 def listed(

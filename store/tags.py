@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Select, and_, exists, func, select
+from sqlalchemy import ColumnElement, Select, exists, func, select
 from sqlalchemy.orm import Session
 
 from sondage.errors import NotFound
+from store import decisions
 from store.bulk import copy_in
 from store.tables import Decision, Tag
 
@@ -64,11 +65,10 @@ class Filter:
 
 
 def _decided(word: str, dataset_id: int) -> ColumnElement[bool]:
-    of_example = and_(Decision.dataset_id == dataset_id, Decision.index == Tag.index)
+    """By one pass over the dataset's decisions: a look at each tag's newest one would be a look per tag."""
     if word == "none":
-        return ~exists().where(of_example)
-    newest = select(Decision.decision).where(of_example).order_by(Decision.id.desc()).limit(1)
-    return newest.correlate(Tag).scalar_subquery() == word
+        return ~exists().where(Decision.dataset_id == dataset_id, Decision.index == Tag.index)
+    return Tag.index.in_(decisions.decided_statement(dataset_id=dataset_id, word=word))
 
 
 def write(session: Session, *, tagging_id: int, rows: Iterable[Sequence[Any]]) -> None:

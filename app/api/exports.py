@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from sqlalchemy import text
 from starlette.responses import Response, StreamingResponse
 
@@ -18,12 +20,15 @@ from app.api.problems import problems
 from app.api.tag_views import TagView
 from app.api.tags import FilterDep, OrderBy, ViewDep
 from app.deps import LARGEST_NUMBER
+from sondage.errors import Unavailable
 from sondage.wire import Tag
 from store.engine import transaction
 from store.tags import Filter
 
 router = APIRouter(prefix="/taggings/{tagging_id}/tags", tags=["tags"], responses=problems(409))
 CHUNK_ROWS = 5_000
+MAX_EXPORTS = 4
+_places = threading.BoundedSemaphore(MAX_EXPORTS)
 MEDIA_TYPES = {
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
@@ -58,7 +63,23 @@ https://owasp.org/www-community/attacks/CSV_Injection"""
 Chunks = Iterator[list[dict[str, Any]]]
 
 
-@router.get("/export", response_class=Response, responses=FILES)  # type: ignore[arg-type]  # int keys, as FastAPI takes
+def one_of_few() -> Iterator[None]:
+    """A place among the exports that run, until the last byte is sent: the others of the server's threads are for those
+    who look."""
+    if not _places.acquire(blocking=False):
+        raise Unavailable(f"{MAX_EXPORTS} files are being written already; try again in a while.")
+    try:
+        yield
+    finally:
+        _places.release()
+
+
+@router.get(
+    "/export",
+    dependencies=[Depends(one_of_few, scope="request")],
+    response_class=Response,
+    responses=FILES,  # type: ignore[arg-type]  # int keys, as FastAPI takes
+)
 def export_tags(
     view: ViewDep,
     where: FilterDep,
@@ -92,18 +113,20 @@ def export_tags(
 
 
 def _chunks(view: TagView, where: Filter, order_by: str, limit: int | None) -> Chunks:
-    """All from one snapshot, in a transaction of its own: the request's has ended when the answer streams."""
-    with transaction(view.server.database.engine) as session:
-        session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-        own = TagView.open(session, view.server, view.project, view.tagging.id)
-        after, left = None, limit
-        while left is None or left > 0:
-            size = CHUNK_ROWS if left is None else min(CHUNK_ROWS, left)
+    """Each chunk goes on after the one before in a short transaction of its own: one who reads slowly holds neither a
+    connection nor a snapshot. The tags of a finished tagging do not change; decisions are those of their chunk."""
+    after, left = None, limit
+    while left is None or left > 0:
+        size = CHUNK_ROWS if left is None else min(CHUNK_ROWS, left)
+        with transaction(view.server.database.engine) as session:
+            session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+            own = replace(view, session=session)
             found, after = own.page(where, order_by=order_by, after=after, limit=size)
-            yield [_row(tag, own) for tag in own.answers(found, inputs=False)]
-            left = None if left is None else left - len(found)
-            if after is None:
-                return
+            rows = [_row(tag, own) for tag in own.answers(found, inputs=False)]
+        yield rows
+        left = None if left is None else left - len(rows)
+        if after is None:
+            return
 
 
 def _row(tag: Tag, view: TagView) -> dict[str, Any]:

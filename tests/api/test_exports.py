@@ -11,6 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.api import exports
+from app.api.tag_views import TagView
+from store import projects
+from store.engine import transaction
+from store.tags import Filter
 from tests.api.test_tags import tags_of
 from tests.api.worlds import NUM_TRAIN, World
 
@@ -96,3 +100,51 @@ def test_wrong_requests_are_refused_before_the_file_begins(read_world: World, qu
 def test_no_such_tagging(read_world: World) -> None:
     read_world.get("/taggings/999/tags/export", 404)
     assert len(rows_of(export(read_world, "format=jsonl"), "jsonl")) == NUM_TRAIN
+
+
+def test_a_file_that_is_read_slowly_holds_no_connection(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "CHUNK_ROWS", 7)
+    engine = world.database.engine
+    server = world.client.app.state.server  # type: ignore[attr-defined]  # an application
+    for order in ("suspicion", "index", "mean_loss"):
+        with transaction(engine) as session:
+            project = projects.by_name(session, name="default")
+            view = TagView.open(session, server, project, world.tagging)
+        chunks = exports._chunks(view, Filter(), order, None)
+        seen = []
+        for rows in chunks:
+            seen += [row["index"] for row in rows]
+            assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # of a queue pool
+        assert sorted(seen) == list(range(NUM_TRAIN))
+
+
+def test_few_files_are_written_at_a_time(world: World) -> None:
+    for _ in range(exports.MAX_EXPORTS):
+        exports._places.acquire()
+    try:
+        refused = export(world, "", 503)
+        assert "already" in refused.json()["detail"]
+        assert int(refused.headers["retry-after"]) > 0
+    finally:
+        for _ in range(exports.MAX_EXPORTS):
+            exports._places.release()
+    for _ in range(exports.MAX_EXPORTS + 1):
+        export(world, "format=parquet")
+        export(world, "order_by=none", 422)
+        export(world, "limit=0", 422)
+    # A place is taken until the last byte has been sent, not until the answer begins.
+    taken = []
+    chunks = exports._chunks
+
+    def watched(*arguments: Any) -> Any:
+        for rows in chunks(*arguments):
+            taken.append(exports._places._value)
+            yield rows
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exports, "_chunks", watched)
+        export(world, "")
+    assert taken == [exports.MAX_EXPORTS - 1]
+    assert exports._places._value == exports.MAX_EXPORTS

@@ -1,0 +1,48 @@
+"""Filters of tags by what reviewers decided."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sqlalchemy import func, select, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.orm import Session
+
+from store import decisions, taggings, tags
+from store.tables import Tag
+from store.tags import Filter
+from tests.rows import a_dataset, a_run, a_suite
+
+NUM = 3000
+WORDS = ["keep", "exclude", "unsure"]
+
+
+@pytest.mark.parametrize("word", [*WORDS, "none"])
+def test_decisions_are_looked_up_once_and_not_per_tag(session: Session, word: str) -> None:
+    dataset = a_dataset(session, num=NUM)
+    run = a_run(session, dataset)
+    suite = a_suite(session)
+    tagging = taggings.create(
+        session, project_id=dataset.project_id, runs=[run], suite_id=suite.id, tagger="reference"
+    )
+    rows = [(index, index, 0, 0.5, 0, None, False, [1.0]) for index in range(NUM)]
+    tags.write(session, tagging_id=tagging.id, rows=rows)
+    rng = np.random.default_rng(0)
+    made = [(int(index), WORDS[index % 7 % 3], None, "") for index in rng.integers(0, NUM, 2000)]
+    made += [(int(index), "keep", None, "") for index in rng.integers(0, NUM, 500)]
+    decisions.append_all(session, dataset=dataset, rows=made)
+    session.execute(text("ANALYZE"))
+    newest = {index: decision for index, decision, _, _ in made}
+    expected = [index for index in range(NUM) if newest.get(index, "none") == word]
+    where = Filter(decision=word)
+    named = {"tagging_id": tagging.id, "dataset_id": dataset.id, "where": where}
+    assert tags.matching_indices(session, **named).tolist() == expected
+    assert tags.count(session, **named) == len(expected)
+    statement = (
+        select(func.count())
+        .select_from(Tag)
+        .where(Tag.tagging_id == tagging.id, *where.conditions(dataset_id=dataset.id))
+    )
+    words = statement.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
+    plan = "\n".join(session.scalars(text(f"EXPLAIN {words}")))
+    assert "SubPlan" not in plan, plan
