@@ -4,7 +4,8 @@
     python -m tools.backup restore sondage.tar
 
 Works on what SONDAGE_DATABASE_URL and SONDAGE_DATA_DIR name, the embedded Postgres included. `save` may run beside a
-working server: the database is read first, in one snapshot, and payloads never change once the database knows them.
+working server. Checkpoints and the uploads of open jobs are read before the database, since work that goes on replaces
+them; payloads after it, those that its snapshot names: they never change once the database knows them.
 """
 
 from __future__ import annotations
@@ -24,11 +25,18 @@ from sqlalchemy import URL, Engine, text
 
 from sondage.errors import Conflict, InvalidInput, NotFound, SondageError
 from store.embedded.programs import find_binaries
-from store.engine import open_database
+from store.engine import Database, open_database, transaction
 from store.settings import StoreSettings
 
 DUMP = "database.dump"
 FOLDERS = ("uploads", "datasets", "runs")
+CHECKPOINTS = "checkpoints"
+PAYLOADS = text("SELECT payload FROM datasets WHERE payload <> '' ORDER BY id")
+OPEN_UPLOADS = text(
+    "SELECT DISTINCT 'uploads/' || substr(arguments -> 'source' ->> 'path', 8) FROM jobs"
+    " WHERE state IN ('queued', 'running') AND arguments -> 'source' ->> 'path' ~ '^upload:[0-9a-f]{32}$' ORDER BY 1"
+)
+"""Folders of the files that jobs are still to read."""
 OWN_TABLES = text(
     "SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
 )
@@ -58,18 +66,90 @@ def save(settings: StoreSettings, file: Path) -> None:
     SondageError
         The database cannot be reached, or `pg_dump` failed; its own message is passed on.
     """
-    part = file.with_name(file.name + ".part")
     with tempfile.TemporaryDirectory(dir=file.absolute().parent, prefix=".backup-") as folder:
-        dump = Path(folder) / DUMP
-        with closing(open_database(settings.database_url, settings.data_dir)) as database:
-            _postgres("pg_dump", database.engine.url, "--format=custom", f"--file={dump}")
-        with tarfile.open(part, "w") as archive:
-            archive.add(dump, DUMP)
-            for name in FOLDERS:
-                if (settings.data_dir / name).is_dir():
-                    archive.add(settings.data_dir / name, name)
-    part.replace(file)
+        part = Path(folder) / "backup.tar"
+        with (
+            closing(open_database(settings.database_url, settings.data_dir)) as database,
+            tarfile.open(part, "w") as tar,
+        ):
+            _write(Archive(tar, settings.data_dir), database, Path(folder) / DUMP)
+        part.replace(file)
     print(f"saved {file} ({file.stat().st_size / 1e6:.1f} MB)")
+
+
+def _write(archive: Archive, database: Database, dump: Path) -> None:
+    for folder in (archive.data_dir / "runs").glob(f"[0-9]*/{CHECKPOINTS}"):
+        archive.add(folder)
+    with transaction(database.engine) as session:
+        for name in session.scalars(OPEN_UPLOADS):
+            archive.add(archive.data_dir / name)
+    with transaction(database.engine) as session:
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        snapshot = session.scalar(text("SELECT pg_export_snapshot()"))
+        named = [*session.scalars(PAYLOADS), *session.scalars(OPEN_UPLOADS)]
+        runs = list(session.scalars(text("SELECT id FROM runs ORDER BY id")))
+        url = database.engine.url
+        _postgres("pg_dump", url, "--format=custom", f"--snapshot={snapshot}", f"--file={dump}")
+    archive.tar.add(dump, DUMP)
+    for run_id in runs:
+        archive.add(archive.data_dir / "runs" / str(run_id), leave_out=CHECKPOINTS)
+    for name in named:
+        archive.add(archive.data_dir / name)
+        if not archive.has(name):
+            sys.stderr.write(
+                f"backup: {name} was deleted meanwhile; it is not, or not whole, in the backup\n"
+            )
+
+
+class Archive:
+    """A tar file of what lies in the data folder, made while others write and delete there."""
+
+    def __init__(self, tar: tarfile.TarFile, data_dir: Path) -> None:
+        self.tar = tar
+        self.data_dir = data_dir
+        self._names: set[str] = set()
+        self._whole: set[str] = set()
+
+    def add(self, folder: Path, *, leave_out: str = "") -> None:
+        """The files below a folder. Half-written ones are left out; where some vanish, it is looked at again."""
+        while self._add(folder, leave_out):
+            pass
+        if folder.is_dir():  # a payload that is deleted vanishes as a whole, before its first file does
+            self._whole.add(folder.relative_to(self.data_dir).as_posix())
+
+    def has(self, name: str) -> bool:
+        """Is all of this folder in it?"""
+        return name in self._whole
+
+    def _add(self, folder: Path, leave_out: str) -> bool:
+        """Add what is not in it yet. True when a file was gone by the time it was to be read."""
+        vanished = False
+        for parent, folders, files in os.walk(folder, onerror=_raise_unless_gone):
+            folders[:] = sorted(name for name in folders if name != leave_out and not _is_partial(name))
+            for name in sorted(name for name in files if not _is_partial(name)):
+                vanished |= not self._add_file(Path(parent) / name)
+        return vanished
+
+    def _add_file(self, path: Path) -> bool:
+        name = path.relative_to(self.data_dir).as_posix()
+        if name in self._names:
+            return True
+        try:
+            with path.open("rb") as file:  # once open, it can be read to its end even when it is deleted
+                self.tar.addfile(self.tar.gettarinfo(arcname=name, fileobj=file), file)
+        except FileNotFoundError:
+            return path.is_symlink()  # one that leads nowhere is nothing to wait for
+        self._names.add(name)
+        return True
+
+
+def _is_partial(name: str) -> bool:
+    return name.startswith(".partial-") or name.endswith(".partial")
+
+
+def _raise_unless_gone(fault: OSError) -> None:
+    if not isinstance(fault, FileNotFoundError):
+        raise fault
 
 
 def restore(settings: StoreSettings, file: Path) -> None:

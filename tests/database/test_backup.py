@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tarfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,13 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
-from sondage.errors import Conflict, InvalidInput, NotFound, SondageError
-from store import datasets, projects
-from store.engine import check_migrated, migrate, open_database, transaction
+import tools.backup
+from sondage.errors import Conflict, InvalidInput, NotFound, SondageError, Unavailable
+from store import datasets, jobs, projects
+from store.engine import Database, check_migrated, migrate, open_database, transaction
+from store.payloads import remove_payload
 from store.settings import StoreSettings
 from store.tables import Dataset, Example
+from tests.rows import a_dataset, a_run, a_train_job, record
 from tools.backup import main, restore, save
+from worker.training.checkpoint import CheckpointStore
 
 PICTURES = bytes(range(256)) * 40
 
@@ -139,7 +145,7 @@ def test_a_failed_backup_leaves_the_older_one(tmp_path: Path) -> None:
     file = tmp_path / "sondage.tar"
     file.write_text("the older one")
     nobody = settings_of(tmp_path / "g", "postgresql://nobody@127.0.0.1:1/none")
-    with pytest.raises(SondageError, match="pg_dump failed"):
+    with pytest.raises(Unavailable, match="cannot be reached"):
         save(nobody, file)
     assert [entry.name for entry in tmp_path.iterdir()] == ["sondage.tar"]
     assert file.read_text() == "the older one"
@@ -151,3 +157,117 @@ def test_the_command_names_what_is_wrong(
     monkeypatch.setattr("sys.argv", ["backup", "save", ""])
     assert main() == 1
     assert "make backup FILE=" in capsys.readouterr().err
+
+
+# --- beside a working server ----------------------------------------------------------------------------------------
+
+UPLOAD, UNUSED = "a" * 32, "b" * 32
+
+
+class Work:
+    """A server with two datasets, a training after its second epoch and an upload that a job is to read."""
+
+    def __init__(self, database: Database, data_dir: Path) -> None:
+        self.database = database
+        self.settings = settings_of(data_dir, database.engine.url.render_as_string(hide_password=False))
+        with transaction(database.engine) as session:
+            self.payloads = [a_dataset(session, name=name).payload for name in ("kept", "other")]
+            run = a_run(session, a_dataset(session, name="kept"))
+            a_train_job(session, run)
+            record(session, run, epochs=2)
+            self.register(session, UPLOAD)
+            self.run_id = run.id
+        for payload in self.payloads:
+            self.write(f"{payload}/a.bin", f"{payload}/b.bin")
+        self.write(f"runs/{run.id}/probes/a.bin", f"uploads/{UPLOAD}/t.csv", f"uploads/{UNUSED}/t.csv")
+        self.write("datasets/.partial-1/a.bin", f"runs/{run.id}/checkpoints/epoch-000009.partial")
+        self.checkpoints = CheckpointStore(data_dir / "runs" / str(run.id) / "checkpoints")
+        self.train(0, 1)
+
+    def register(self, session: Session, upload: str) -> None:
+        arguments = {"name": "mine", "source": {"kind": "csv", "path": f"upload:{upload}"}}
+        project = projects.ensure(session)
+        jobs.create(session, project_id=project.id, kind="register", arguments=arguments)
+
+    def write(self, *names: str) -> None:
+        for name in names:
+            path = self.settings.data_dir / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(name)
+
+    def train(self, *epochs: int) -> None:
+        for epoch in epochs:
+            self.checkpoints.save(epoch, {"training": "t", "epoch": epoch})
+
+    def goes_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Between the dump and the payloads: epochs, a new dataset, the upload read and dropped."""
+        dump = tools.backup._postgres
+
+        def then_work(*arguments: str) -> None:
+            dump(*arguments)
+            self.train(2, 3, 4)
+            with transaction(self.database.engine) as session:
+                self.write(f"{a_dataset(session, name='new').payload}/a.bin")
+            shutil.rmtree(self.settings.data_dir / "uploads" / UPLOAD)
+
+        monkeypatch.setattr(tools.backup, "_postgres", then_work)
+
+
+@pytest.fixture
+def work(database: Database, tmp_path: Path) -> Work:
+    return Work(database, tmp_path / "working")
+
+
+def test_a_training_goes_on_behind_its_last_epoch(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        work.goes_on(patched)
+        save(work.settings, tmp_path / "sondage.tar")
+    target = settings_of(tmp_path / "b")
+    restore(target, tmp_path / "sondage.tar")
+
+    restored = CheckpointStore(target.data_dir / "runs" / str(work.run_id) / "checkpoints")
+    next_epoch, state = restored.load_latest(before_epoch=2, training="t")
+    assert (next_epoch, state) == (2, {"training": "t", "epoch": 1})
+    assert (target.data_dir / "uploads" / UPLOAD / "t.csv").exists()  # its job is open again
+    with closing(open_database(None, target.data_dir)) as database, transaction(database.engine) as session:
+        known = set(session.scalars(select(Dataset.payload)))
+    there = {f"datasets/{folder.name}" for folder in (target.data_dir / "datasets").iterdir()}
+    assert there == known == set(work.payloads)
+
+
+def test_only_what_the_database_names_is_kept(work: Work, tmp_path: Path) -> None:
+    work.write("datasets/999/a.bin", "runs/999/probes/a.bin")
+    save(work.settings, tmp_path / "sondage.tar")
+    run = f"runs/{work.run_id}"
+    with tarfile.open(tmp_path / "sondage.tar") as archive:
+        assert sorted(archive.getnames()) == sorted([
+            "database.dump", f"{run}/probes/a.bin", f"uploads/{UPLOAD}/t.csv",
+            f"{run}/checkpoints/epoch-000000.ckpt", f"{run}/checkpoints/epoch-000001.ckpt",
+            *(f"{payload}/{name}" for payload in work.payloads for name in ("a.bin", "b.bin")),
+        ])  # fmt: skip
+
+
+def test_files_may_vanish_while_they_are_read(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept, other = work.payloads
+    first = tarfile.TarFile.addfile
+
+    def addfile(self: tarfile.TarFile, entry: tarfile.TarInfo, file: object = None) -> None:
+        first(self, entry, file)  # type: ignore[arg-type]
+        if entry.name == f"{other}/a.bin":
+            remove_payload(work.settings.data_dir / other)
+        if entry.name.endswith("epoch-000000.ckpt"):
+            work.train(2, 3)
+
+    monkeypatch.setattr(tarfile.TarFile, "addfile", addfile)
+    save(work.settings, tmp_path / "sondage.tar")
+    with tarfile.open(tmp_path / "sondage.tar") as archive:
+        names = archive.getnames()
+    assert {f"{kept}/a.bin", f"{kept}/b.bin"} < set(names)
+    assert [name[-6] for name in names if name.endswith(".ckpt")] == ["0", "2", "3"]
+    said = capsys.readouterr().err
+    assert f"{other} was deleted meanwhile" in said
+    assert kept not in said
