@@ -28,6 +28,16 @@ SPLIT_WORDS = {
 """What people call the splits."""
 
 
+def check_column_names(names: Sequence[str]) -> None:
+    """A name is kept in the record of where a dataset comes from, and no database keeps a NUL."""
+    for name in names:
+        if "\x00" in name:
+            raise InvalidInput(
+                f"The name of column {name[:100]!r} has a NUL character in it: rename the column.",
+                field="path",
+            )
+
+
 def encode_labels(
     column: pa.ChunkedArray,
     *,

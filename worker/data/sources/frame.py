@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from sondage.errors import InvalidInput, InvalidRows, RowError
-from worker.data.sources.columns import SPLIT_WORDS
+from worker.data.sources.columns import SPLIT_WORDS, check_column_names
 from worker.data.sources.model import SourceLimits
 from worker.data.sources.parquet import check_unfolded
 from worker.data.sources.paths import check_file
@@ -82,6 +82,7 @@ def load(builder: str, files: Mapping[str, list[str]], scratch: Path, **options:
         raise InvalidInput(
             f"The source cannot be read as {builder}: {_root_cause(error)}", field="path"
         ) from error
+    check_column_names(table.column_names)
     features = parts[0][1].features
     names = {name: list(f.names) for name, f in features.items() if isinstance(f, library.ClassLabel)}
     return Frame(table, [(split, data.num_rows) for split, data in parts], names)
@@ -100,7 +101,7 @@ def _library() -> Any:
 def _root_cause(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
-    text = " ".join(str(error).split())[:300]
+    text = " ".join(str(error).replace("\x00", "\\x00").split())[:300]
     if "corresponds to no data" in text:
         return "it is empty, without a single row"
     return text or type(error).__name__
@@ -146,6 +147,7 @@ def _header(file: str) -> list[str]:
     if twice or "" in names:
         fault = f"{twice[0]!r} comes twice" if twice else "one has no name"
         raise InvalidInput(f"The columns in the header need names of their own: {fault}.", field="path")
+    check_column_names(names)
     return names
 
 

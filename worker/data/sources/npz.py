@@ -106,6 +106,8 @@ def _stored(path: Path, info: zipfile.ZipInfo, file: IO[bytes], limits: SourceLi
             "save it with a number or text type.",
             field="path",
         )
+    if any(size < 0 for size in shape):
+        raise InvalidInput(f"The array {name!r} is damaged: its header says shape {shape}.", field="path")
     num_bytes = math.prod(shape) * dtype.itemsize
     if num_bytes > limits.max_array_bytes:
         raise InvalidInput(

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sondage.errors import InvalidInput
+from worker.data.sources.columns import check_column_names
 from worker.data.sources.model import GIB, SourceLimits
 
 _BATCH_ROWS = 1024
@@ -43,7 +44,7 @@ def check_unfolded(files: Sequence[Path], limits: SourceLimits) -> int:
         try:
             _count(file, counter)
         except (pa.ArrowException, OSError) as error:
-            words = " ".join(str(error).split())[:300]
+            words = " ".join(str(error).replace("\x00", "\\x00").split())[:300]
             raise InvalidInput(f"The source cannot be read as parquet: {words}", field="path") from error
     return max(1, min(_BATCH_ROWS, int(_BATCH_BYTES / counter.largest_row)))
 
@@ -71,6 +72,7 @@ class _Counter:
 def _count(path: Path, counter: _Counter) -> None:
     with pq.ParquetFile(path) as plain:
         metadata, schema = plain.metadata, plain.schema
+        check_column_names(plain.schema_arrow.names)
     chunks = [
         metadata.row_group(group).column(place)
         for group in range(metadata.num_row_groups)

@@ -424,6 +424,16 @@ def test_nothing_is_asked_of_a_network(root, register, monkeypatch):
     assert register("parquet", "a.parquet").payload.num_rows == NUM
 
 
+def test_a_nul_in_a_columns_name_is_told(root, register):
+    write(root, **{"te\0xt": texts(), "label": two_classes()})
+    with pytest.raises(InvalidInput, match=r"'te\\x00xt' has a NUL character") as caught:
+        register("parquet", "a.parquet")
+    assert "\0" not in str(caught.value)
+    csv_file(root, "te\0xt,label\na,x\nb,y\n")
+    with pytest.raises(InvalidInput, match="NUL"):
+        register("csv", "a.csv")
+
+
 # ---- CSV
 
 

@@ -237,3 +237,14 @@ def test_a_validation_share_beside_a_validation_split_is_refused(root, register)
     np.savez(root / "a.npz", x_train=PIXELS, y_train=LABELS, x_validation=PIXELS, y_validation=LABELS)
     with pytest.raises(InvalidInput, match="leave validation_share out"):
         register("npz", "a.npz", validation_share=0.1)
+
+
+@pytest.mark.parametrize("shape", [(-2, -1, 3), (-1, -6), (0, -1)])
+def test_negative_axes_in_a_header_are_told(root, register, shape):
+    """Their product may be that of the bytes there are."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    with zipfile.ZipFile(root / "a.npz", "w") as archive:
+        archive.writestr("x_train.npy", header.getvalue() + bytes(6 if 0 not in shape else 0))
+    with pytest.raises(InvalidInput, match="'x_train' is damaged: its header says shape"):
+        register("npz", "a.npz")
