@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,6 +69,8 @@ class Http:
                 self.url
             ),  # a proxy for the outside must not be asked for this machine
         )
+        # Results that fetch later hold it, and nobody closes those.
+        weakref.finalize(self, self._client.close)
 
     def close(self) -> None:
         self._client.close()

@@ -137,7 +137,8 @@ class Courier:
         try:
             self.client.recording.finish(self.run_id, state, force=force)
         except Conflict:
-            if force or not self._recorded().waiting_for:
+            # By now they may have sent them: as long as the run is open, asking again is right.
+            if force or self._recorded().run.state != "running":
                 raise
             raise NotYet("Other ranks have not sent their parts of the last epochs.") from None
 

@@ -74,7 +74,7 @@ class Run:
         self._num_rows = _rows_in(parts.spec)
         self._num_to_see = parts.num_to_see
         self._probe_labels = np.array([probe["label"] for probe in parts.outbox.folder.probes()], np.int64)
-        self._started = time.monotonic()
+        self._started: float | None = None
         self._finished = False
         atexit.register(self._at_exit)
 
@@ -190,6 +190,7 @@ class Run:
         known = {name: value for name, value in named.items() if name in self._parts.spec.channels}
         values = {name: value for name, value in {**known, **extra}.items() if value is not None}
         found = self._rows(rows, keys)
+        self._started = self._started or time.monotonic()
         buffer = self._buffer_for((found, logits, labels, *values.values()))
         as_array = self._as_array
         given = {name: as_array(value) for name, value in values.items()}
@@ -226,7 +227,8 @@ class Run:
             return
         found = figures(channels, count)
         seen = found["num_seen"]
-        seconds, self._started = time.monotonic() - self._started, time.monotonic()
+        seconds = None if self._started is None else time.monotonic() - self._started
+        self._started = None
         lost, self._num_lost_batches = self._num_lost_batches, 0
         more = {"seconds": seconds, **({"num_lost_batches": lost} if lost else {})}
         expected = self._num_to_see or len(count)
@@ -404,10 +406,9 @@ class Run:
         outbox = self._parts.outbox
         if outbox.state.next_epoch:
             LOG.warning(
-                "Run %s: %d epochs wait in %s. They are sent by: sondage sync %s",
+                "Run %s: the server does not have %d of its epochs, or not its end. Send them by: sondage sync %s",
                 self.name,
                 outbox.pending,
-                outbox.folder.path,
                 outbox.folder.path,
             )
 

@@ -13,7 +13,7 @@ import pytest
 import sondage
 from sondage.cli import main
 from tests.recorder.conftest import Init
-from tests.recorder.fake_server import FakeServer
+from tests.recorder.fake_server import FakeServer, Request
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,6 +80,23 @@ def test_a_rank_that_never_comes_is_not_waited_for_for_ever(init: Init, server: 
     first.finish(timeout_seconds=3)
     assert server.run.state == "finished"
     np.testing.assert_array_equal(server.run.curves("loss")[:, 1], [1.5, 1.5, 1.5, np.nan, np.nan, np.nan])
+
+
+def test_a_rank_that_closes_while_the_run_is_ended_is_no_refusal(init: Init, server: FakeServer) -> None:
+    """The server says that an epoch waits; when it is asked for whom, the other rank has sent its part."""
+    first, second = ranks_of(init)
+    log(first, [0, 1, 2], 1.0)
+
+    def fault(request: Request) -> None:
+        if request.path.endswith("/recording") and second.next_epoch == 0:
+            log(second, [3, 4, 5], 2.0)
+            server.fault = lambda request: None
+            server.wait_until(lambda: server.closed_epochs() == 1)
+
+    server.fault = fault
+    first.finish()
+    assert server.run.state == "finished"
+    second.finish()
 
 
 def test_ranks_that_were_offline_are_sent_together(init: Init, server: FakeServer, tmp_path: Path) -> None:

@@ -1,0 +1,99 @@
+"""The recorder on a real server: the guide from top to bottom, whole curves, names, several processes, a kill."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sondage
+from sondage.cli import main
+from sondage.client import Client
+
+ROOT = Path(__file__).parents[2]
+GUIDE = ROOT / "docs" / "guides" / "record-your-own-training.md"
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture
+def here(server_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SONDAGE_URL", server_url)
+    return server_url
+
+
+def test_the_guide(here: str, tmp_path: Path) -> None:
+    names: dict[str, object] = {}
+    for text in re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(), re.M | re.S):
+        exec(compile(text, GUIDE.name, "exec"), names)  # noqa: S102  # our own page
+    frame = names["result"].to_pandas()  # type: ignore[attr-defined]
+    wrong = frame["key"].astype(int) % 25 == 0
+    assert wrong.head(50).mean() > 0.5, "wrong labels stand at the top"
+    assert main(["sync"]) == 0
+    assert list((tmp_path / "sondage-spool").iterdir()) == []
+
+
+def test_what_is_recorded_is_what_the_client_reads(here: str) -> None:
+    rng = np.random.default_rng(0)
+    losses, margins = rng.normal(size=(2, 70_000, 2)).astype(np.float32)
+    channels = {"loss": "float32", "margin": "float16", "count": "int8"}
+    run = sondage.init(dataset="many", run="many", labels=np.arange(70_000) % 7, channels=channels)
+    for epoch in range(2):
+        rows = rng.permutation(70_000)[: 69_000 + epoch]
+        run.log(rows=rows, loss=losses[rows, epoch], margin=margins[rows, epoch])
+        losses[np.setdiff1d(np.arange(70_000), rows), epoch] = np.nan
+        run.end_epoch()
+    run.finish()
+    with Client() as client:
+        there = client.runs.get("many")
+        np.testing.assert_array_equal(client.runs.curves(there), losses)
+        assert client.runs.curves(there, "margin").dtype == np.float16
+        assert client.runs.curves(there, "count").sum() == 138_001
+        closed = list(client.runs.epochs(there))
+    assert (there.state, there.num_epochs) == ("finished", 2)
+    assert closed[0].metrics["coverage"] == pytest.approx(69_000 / 70_000)
+
+
+def test_a_name_that_is_taken_and_one_gone_on_with(here: str) -> None:
+    for epochs, resume in ((range(2), False), (range(2, 3), True)):
+        run = sondage.init(dataset="small", run="again", labels=[0, 1, 1], channels=("loss",), resume=resume)
+        assert run.next_epoch == epochs[0]
+        for epoch in epochs:
+            run.log(rows=[0, 2], loss=np.array([epoch, epoch + 0.5]))
+            run.end_epoch()
+        run.finish("failed")
+    with pytest.raises(sondage.Conflict, match="resume=True"):
+        sondage.init(dataset="small", run="again", labels=[0, 1, 1], channels=("loss",))
+    with Client() as client:
+        np.testing.assert_array_equal(client.runs.curves("again"), [[0, 1, 2], [np.nan] * 3, [0.5, 1.5, 2.5]])
+        assert client.runs.get("again").state == "failed"
+
+
+def torchrun(url: str, spool: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
+         "tests/recorder/ranks_program.py", url, str(spool), *more],
+        cwd=ROOT, capture_output=True, text=True, timeout=180,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def test_two_processes_of_which_one_is_killed(here: str, tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    assert torchrun(here, spool, "1:1", "").returncode != 0
+    again = torchrun(here, spool, "", "resume")
+    assert again.returncode == 0, again.stderr
+    assert "next 0 1" in again.stdout
+    with Client() as client:
+        loss = client.runs.curves("ranks")
+        closed = list(client.runs.epochs("ranks"))
+        assert client.runs.get("ranks").state == "finished"
+    assert loss.shape == (7, 3)
+    assert not np.isnan(loss).any()
+    assert [one.metrics["coverage"] for one in closed] == [1, 1, 1]
+    assert list(spool.iterdir()) == []
