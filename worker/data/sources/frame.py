@@ -51,7 +51,7 @@ def read_csv(path: Path, scratch: Path, limits: SourceLimits) -> Frame:
     files = _linked(path, scratch, limits, "csv")
     paths = [file for part in files.values() for file in part]
     for file in paths:
-        _check_lines(file, limits.max_line_bytes)
+        check_lines(file, limits.max_line_bytes)
     columns = [_header(file) for file in paths]
     if any(names != columns[0] for names in columns):
         raise InvalidInput("The files of the folder have different columns.", field="path")
@@ -151,7 +151,7 @@ def _header(file: str) -> list[str]:
     return names
 
 
-def _check_lines(file: str, max_bytes: int) -> None:
+def check_lines(file: str, max_bytes: int) -> None:
     """Lines of bearable length, in UTF-8. The library's reader tells a byte's position in its chunk, which helps nobody
     to find it."""
     with Path(file).open("rb") as lines:

@@ -21,8 +21,9 @@ import pyarrow.compute as pc
 
 from sondage.errors import Forbidden, InvalidInput
 from worker.data.sources.columns import SPLIT_WORDS
-from worker.data.sources.frame import Frame, load
+from worker.data.sources.frame import Frame, check_lines, load
 from worker.data.sources.model import SourceLimits
+from worker.data.sources.parquet import check_unfolded
 from worker.data.sources.paths import check_file
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -54,14 +55,23 @@ def read_imagefolder(
     pictures = [name for name in names if name.name not in _METADATA]
     if not pictures:
         raise InvalidInput(f"There are no pictures ({', '.join(_PICTURES)}) in {path.name!r}.", field="path")
-    has_metadata = len(pictures) < len(names)
-    options = {} if has_metadata else {"drop_labels": False}
+    metadata = [tree / name for name in names if name.name in _METADATA]
+    _check_metadata(metadata, limits)
+    options = {} if metadata else {"drop_labels": False}
     frame = _in_order(load("imagefolder", _patterns(tree, pictures), scratch, **options))
     paths = pc.struct_field(frame.table.column("image").combine_chunks(), "path")
     keys = pa.array([unquote(str(Path(p.as_py()).relative_to(tree))) for p in paths], pa.string())
     class_names = {column: [unquote(name) for name in names] for column, names in frame.class_names.items()}
     frame = replace(frame, class_names=class_names)
     return frame, keys, lambda picture: _read(picture, root, limits)
+
+
+def _check_metadata(files: list[Path], limits: SourceLimits) -> None:
+    """They cost what any file of their kind costs."""
+    check_unfolded([file for file in files if file.suffix == ".parquet"], limits)
+    for file in files:
+        if file.suffix != ".parquet":
+            check_lines(str(file), limits.max_line_bytes)
 
 
 def _patterns(tree: Path, pictures: list[PurePosixPath]) -> dict[str, list[str]]:

@@ -6,6 +6,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from sondage.errors import Forbidden, InvalidInput, InvalidRows
@@ -176,3 +178,19 @@ def test_what_is_no_zip_is_told(register, root):
     (root / "a.zip").write_bytes(b"text")
     with pytest.raises(InvalidInput, match="an uploaded image folder is one zip"):
         register("imagefolder", "a.zip")
+
+
+def test_metadata_costs_no_more_than_other_files(root, register, png):
+    folder = root / "pictures"
+    folder.mkdir()
+    num = 20_000
+    (folder / "0.png").write_bytes(png(0))
+    names = pa.DictionaryArray.from_arrays(pa.array([0] * num, pa.int32()), pa.array(["x" * 200_000]))
+    labels = pa.array(["cat", "dog"] * (num // 2))
+    pq.write_table(pa.table({"file_name": names, "label": labels}), folder / "metadata.parquet")
+    with pytest.raises(InvalidInput, match="unfolds to more than 1 GiB"):
+        register("imagefolder", "pictures")
+    (folder / "metadata.parquet").unlink()
+    (folder / "metadata.csv").write_text("file_name,label\n0.png," + "x" * 5_000)
+    with pytest.raises(InvalidInput, match="Line 2 has more than 1,000 bytes"):
+        register("imagefolder", "pictures", limits=SourceLimits(max_line_bytes=1_000))
