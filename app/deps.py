@@ -39,7 +39,7 @@ class Server:
     payloads: Payloads
 
 
-def get_server(request: Request) -> Server:
+async def get_server(request: Request) -> Server:
     server: Server = request.app.state.server
     return server
 

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
+from fastapi.security import HTTPAuthorizationCredentials, SecurityScopes
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 
 from app.api.answers import run_answers
 from app.api.problems import problems
-from app.deps import Number, OnceDep, ReadProject, RecordProject, SessionDep
+from app.deps import (
+    Number,
+    OnceDep,
+    ReadProject,
+    RecordProject,
+    ServerDep,
+    SessionDep,
+    bearer,
+    get_principal,
+    get_project,
+)
 from app.recording import probes as known_rows
 from app.recording.blocks import MAX_BYTES, values_of
 from app.recording.bodies import ARROW, OCTETS, decoded, encoding, media_type
@@ -31,10 +44,13 @@ from sondage.wire import (
 )
 from store import closing, curve_parts, curves, datasets, recording, runs, suites
 from store import tables as t
+from store.engine import transaction
 
 router = APIRouter(
     prefix="/runs", tags=["recording"], dependencies=[Depends(handshake)], responses=problems(426)
 )
+CredentialsDep = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+ProjectName = Annotated[str, Path(max_length=63)]
 EpochNumber = Annotated[int, Path(ge=0, le=LARGEST_EPOCH)]
 BLOCK: dict[str, Any] = {
     "requestBody": {
@@ -72,18 +88,14 @@ def get_recording(project: ReadProject, session: SessionDep, run_id: Number) -> 
     return _answer(session, run, announced)
 
 
-async def read_block(request: Request) -> bytes:
-    return decoded(await request.body(), encoding(request), max_bytes=MAX_BYTES)
-
-
 @router.put(
     "/{run_id}/curves/{channel}/{epoch}/{shard}", openapi_extra=BLOCK, responses=problems(409, 413, 415, 507)
 )
-def put_block(
-    project: RecordProject,
-    session: SessionDep,
+async def put_block(
     request: Request,
-    body: Annotated[bytes, Depends(read_block)],
+    server: ServerDep,
+    credentials: CredentialsDep,
+    project: ProjectName,
     run_id: Number,
     channel: Annotated[str, Path(max_length=63)],
     epoch: EpochNumber,
@@ -97,20 +109,49 @@ def put_block(
     Little-endian values of the whole shard, NaN or −1 where a row was not seen; or an Arrow stream with the columns
     `row` and `value`. `Content-Encoding` may be gzip or zstd. Nothing is seen of it before the epoch closes.
     """
+    sent = Sent(rank, channel, epoch, shard, num_rows, dtype, media_type(request), encoding(request))
+    body = await request.body()
+
+    # One hop to another thread in place of one per dependency: on a machine that trains, each may wait for its turn.
+    def store() -> bool:
+        with transaction(server.database.engine) as session:
+            principal = get_principal(SecurityScopes(["record"]), server, session, credentials)
+            owner = get_project(project, principal, session)
+            return _store_block(session, owner, run_id, sent, body)
+
+    stored = await run_in_threadpool(store)
+    return BlockStored(channel=channel, epoch=epoch, shard=shard, rank=rank, repeated=not stored)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What the address and the headers say of a part."""
+
+    rank: int
+    channel: str
+    epoch: int
+    shard: int
+    num_rows: int | None
+    dtype: str | None
+    media_type: str
+    encoding: str
+
+
+def _store_block(session: Session, project: t.Project, run_id: int, sent: Sent, body: bytes) -> bool:
     run, announced = recording.held(session, project_id=project.id, run_id=run_id, alone=False)
-    _check_rank(announced, rank)
-    expected = _announced_dtype(announced, channel, dtype)
-    rows = curve_parts.rows_of_shard(run.num_rows, shard)
-    if rows == 0 or num_rows not in (None, rows):
+    _check_rank(announced, sent.rank)
+    dtype = _announced_dtype(announced, sent.channel, sent.dtype)
+    rows = curve_parts.rows_of_shard(run.num_rows, sent.shard)
+    if rows == 0 or sent.num_rows not in (None, rows):
         raise InvalidInput(
             f"Run {run.id} has {run.num_rows} rows, which are {curve_parts.num_shards(run.num_rows)} shards; "
-            f"shard {shard} has {rows} rows.",
+            f"shard {sent.shard} has {rows} rows.",
             field="shard" if rows == 0 else "num_rows",
         )
-    data = values_of(body, media_type(request), dtype=expected, shard=shard, num_rows=rows)
-    part = curve_parts.Part(channel, epoch, shard, rank, expected, data)
-    stored = curve_parts.put(session, run=run, recording=announced, part=part)
-    return BlockStored(channel=channel, epoch=epoch, shard=shard, rank=rank, repeated=not stored)
+    values = decoded(body, sent.encoding, max_bytes=MAX_BYTES)
+    data = values_of(values, sent.media_type, dtype=dtype, shard=sent.shard, num_rows=rows)
+    part = curve_parts.Part(sent.channel, sent.epoch, sent.shard, sent.rank, dtype, data)
+    return curve_parts.put(session, run=run, recording=announced, part=part)
 
 
 @router.post("/{run_id}/epochs/{epoch}", responses=problems(409, 413))

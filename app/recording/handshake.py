@@ -15,13 +15,13 @@ from sondage.wire import PROTOCOL
 CLIENT = re.compile(r"\s*([^;]*?)\s*;\s*protocol\s*=\s*(\d{1,9})\s*")
 
 
-def handshake(
+async def handshake(
     response: Response,
     sondage_client: Annotated[
         str | None, Header(max_length=200, description="Of a recorder: `<version>; protocol=<n>`.")
     ] = None,
 ) -> None:
-    """Refuse a recorder of another protocol before anything is read of its body. Without the header, no questions."""
+    """Refuse a recorder of another protocol before anything is stored. Without the header, no questions."""
     response.headers["Sondage-Protocol"] = str(PROTOCOL)
     if sondage_client is None:
         return

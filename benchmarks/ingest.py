@@ -1,0 +1,191 @@
+"""What the server needs to take 65,536 losses: one PUT of a block, beside a bare request of the same bytes.
+
+    python -m benchmarks.ingest [--quick] [--check]
+
+A real server (uvicorn, the embedded Postgres, everything durable) in a process of its own. Requests take turns: a block
+of random float32 to the recording route, the same bytes to a route that reads them and answers at once, a block by a
+rank of two, and one as gzip. The time is the server's, from the arrival of a request to the end of its answer.
+
+Bar: the median of a block is under 5 ms. Beside it stands its ratio to the bare request, within the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pyarrow as pa
+
+BAR_P50_MS = 5.0
+ROWS = 65_536
+WARM_UP = 20
+PROJECT = "/api/v1/projects/default"
+ARROW = {"Content-Type": "application/vnd.apache.arrow.stream"}
+Send = Callable[[httpx.Client, int], httpx.Response]
+
+
+def main() -> int:
+    arguments = _arguments()
+    with tempfile.TemporaryDirectory(prefix="sdg-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        times = _measure(Path(folder), 100 if arguments.quick else 1000)
+    figures = {name: _quantiles(values) for name, values in times.items()}
+    for name, figure in figures.items():
+        ratio = figure["p50_ms"] / figures["bare"]["p50_ms"]
+        print(
+            f"{name:<12} p50 {figure['p50_ms']:6.2f} ms   p95 {figure['p95_ms']:6.2f} ms   {ratio:4.1f} × bare"
+        )
+    missed = [name for name in ("block",) if figures[name]["p50_ms"] >= BAR_P50_MS]
+    print(json.dumps({"benchmark": "ingest", "rows": ROWS, "figures": figures, "missed": missed}))
+    return 1 if arguments.check and missed else 0
+
+
+def _quantiles(values: list[float]) -> dict[str, float]:
+    low, middle, high = np.quantile(np.array(values) * 1e3, [0.05, 0.5, 0.95])
+    return {"p05_ms": round(low, 3), "p50_ms": round(middle, 3), "p95_ms": round(high, 3)}
+
+
+def _measure(folder: Path, repeats: int) -> dict[str, list[float]]:
+    """Seconds of the server by kind of request, in turn."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    server = context.Process(target=_serve, args=(folder, theirs))
+    server.start()
+    try:
+        port = ours.recv()
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            kinds = _kinds(client)
+            for number in range(-WARM_UP, repeats):
+                for send in kinds.values():
+                    send(client, number + WARM_UP).raise_for_status()
+            seconds = client.get("/timings").json()
+        return {name: seconds[place :: len(kinds)][-repeats:] for place, name in enumerate(kinds)}
+    finally:
+        ours.send("stop")
+        server.join(30)
+
+
+def _kinds(client: httpx.Client) -> dict[str, Send]:
+    dataset = _dataset(client)
+    alone, of_two = _run(client, dataset, "alone", 1), _run(client, dataset, "ranks", 2)
+    rng = np.random.default_rng(0)
+    blocks = [rng.exponential(size=ROWS).astype("<f4").tobytes() for _ in range(8)]
+    packed = [gzip.compress(block, 1) for block in blocks]
+
+    def bare(client: httpx.Client, number: int) -> httpx.Response:
+        return client.put("/bare", content=blocks[number % 8])
+
+    def block(client: httpx.Client, number: int) -> httpx.Response:
+        return client.put(f"{PROJECT}/runs/{alone}/curves/loss/{number}/0", content=blocks[number % 8])
+
+    def part(client: httpx.Client, number: int) -> httpx.Response:
+        return client.put(
+            f"{PROJECT}/runs/{of_two}/curves/loss/{number}/0?rank=1", content=blocks[number % 8]
+        )
+
+    def gzipped(client: httpx.Client, number: int) -> httpx.Response:
+        path = f"{PROJECT}/runs/{alone}/curves/margin/{number}/0"
+        return client.put(path, content=packed[number % 8], headers={"Content-Encoding": "gzip"})
+
+    return {"bare": bare, "block": block, "part": part, "gzip": gzipped}
+
+
+def _dataset(client: httpx.Client) -> int:
+    table = pa.table({"label": pa.array(np.arange(ROWS) % 10, pa.int32())})
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    url = f"{PROJECT}/datasets/recorded?name=random"
+    answer = client.post(url, content=sink.getvalue(), headers=ARROW).raise_for_status()
+    return int(answer.json()["id"])
+
+
+def _run(client: httpx.Client, dataset: int, name: str, world_size: int) -> int:
+    body = {
+        "name": name,
+        "dataset_id": dataset,
+        "num_rows": ROWS,
+        "channels": {"loss": "float32", "margin": "float32"},
+        "world_size": world_size,
+    }
+    answer = client.post(f"{PROJECT}/runs/recorded", json=body).raise_for_status()
+    return int(answer.json()["run"]["id"])
+
+
+# ---- the server's process
+
+
+class Timed:
+    """Around the whole application: seconds of each PUT, and the bare route."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.seconds: list[float] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"] == "/timings":
+            await _answer(send, self.seconds)
+            return
+        began = time.perf_counter()
+        if scope["type"] == "http" and scope["path"] == "/bare":
+            while (await receive()).get("more_body"):
+                pass
+            await _answer(send, {})
+        else:
+            await self.app(scope, receive, send)
+        if scope["type"] == "http" and scope["method"] == "PUT":
+            self.seconds.append(time.perf_counter() - began)
+
+
+async def _answer(send: Any, value: object) -> None:
+    body = json.dumps(value).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _serve(folder: Path, pipe: Connection) -> None:
+    import threading
+
+    import uvicorn
+
+    from app.main import create_app
+    from app.settings import AppSettings
+
+    for name in [name for name in os.environ if name.startswith("SONDAGE_")]:
+        del os.environ[name]
+    app = Timed(create_app(AppSettings(data_dir=folder)))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+
+    def talk() -> None:
+        while not server.started:
+            time.sleep(0.02)
+        pipe.send(server.servers[0].sockets[0].getsockname()[1])
+        pipe.recv()
+        server.should_exit = True
+
+    threading.Thread(target=talk, daemon=True).start()
+    server.run()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="100 requests of each kind in place of 1,000")
+    parser.add_argument("--check", action="store_true", help="exit 1 when the bar is missed")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
