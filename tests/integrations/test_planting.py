@@ -195,3 +195,20 @@ def test_it_can_be_sent_to_the_workers_of_a_loader() -> None:
     assert again[N - 1][2] == planted[N - 1][2]
     loader = DataLoader(planted, batch_size=16, num_workers=1)
     assert sum(len(rows) for *_, rows in loader) == N
+
+
+def test_the_curves_of_probes_come_out_of_the_users_own_training(recorded) -> None:
+    plain = TensorDataset(torch.nn.functional.one_hot(labels(), CLASSES).float(), labels())
+    run = recorded.init(labels=labels())
+    planted = plant(plain, FLIP, run=run)
+    for inputs, given, rows in DataLoader(planted, batch_size=32, shuffle=True):
+        run.log(rows=rows, logits=5 * inputs, labels=given)
+    run.end_epoch()
+    run.finish()
+    loss = recorded.curves()[:, 0]
+    assert len(loss) == N + 20
+    assert np.isnan(loss[planted.displaced]).all()
+    assert (loss[N:] > 1).all(), "a wrong label is a high loss"
+    trained = np.setdiff1d(np.arange(N), planted.displaced)
+    assert (loss[trained] < 0.1).all()
+    assert recorded.parcels()[0].coverage == 1.0
