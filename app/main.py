@@ -28,6 +28,7 @@ from app.api import (
     tags,
     uploads,
 )
+from app.api.deletion import sweep
 from app.api.problems import EVERYWHERE, problems
 from app.api.urls import API
 from app.columns import Columns
@@ -39,7 +40,6 @@ from app.settings import AppSettings
 from app.version import VERSION
 from store import projects as project_store
 from store.engine import Database, check_migrated, migrate, open_database, transaction
-from store.payloads import remove_leftovers
 
 OF_PROJECT = (
     uploads,
@@ -72,7 +72,7 @@ def create_app(settings: AppSettings, database: Database | None = None) -> FastA
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         opened = await run_in_threadpool(open_prepared, settings) if database is None else database
-        await run_in_threadpool(_sweep, settings)
+        await run_in_threadpool(sweep, settings, opened)
         app.state.server = Server(
             settings, opened, Columns(max_bytes=settings.score_cache_bytes), Payloads(settings.data_dir)
         )
@@ -90,12 +90,6 @@ def create_app(settings: AppSettings, database: Database | None = None) -> FastA
     _add_routes(app)
     _add_middleware(app, settings)
     return app
-
-
-def _sweep(settings: AppSettings) -> None:
-    """Remove what killed processes left half written or half removed, a day ago or longer."""
-    for name in ("uploads", "datasets", "runs", "cache"):
-        remove_leftovers(settings.data_dir / name)
 
 
 def open_prepared(settings: AppSettings) -> Database:

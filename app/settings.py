@@ -31,6 +31,9 @@ class AppSettings(StoreSettings):
         default=64 * MEBIBYTE, gt=0, description="Largest body of a request, uploads apart."
     )
     max_upload_bytes: int = Field(default=20 * GIBIBYTE, gt=0, description="Largest file of an upload.")
+    upload_days: int = Field(
+        default=7, gt=0, description="Days after which an upload is removed that no open job is to read."
+    )
     score_cache_bytes: int = Field(
         default=512 * MEBIBYTE, gt=0, description="Memory for score columns that lists are sorted by."
     )

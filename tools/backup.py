@@ -22,21 +22,18 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Engine, text
+from sqlalchemy.orm import Session
 
 from sondage.errors import Conflict, InvalidInput, NotFound, SondageError
 from store.embedded.programs import find_binaries
 from store.engine import Database, open_database, transaction
 from store.settings import StoreSettings
+from store.sweep import uploads_to_read
 
 DUMP = "database.dump"
 FOLDERS = ("uploads", "datasets", "runs")
 CHECKPOINTS = "checkpoints"
 PAYLOADS = text("SELECT payload FROM datasets WHERE payload <> '' ORDER BY id")
-OPEN_UPLOADS = text(
-    "SELECT DISTINCT 'uploads/' || substr(arguments -> 'source' ->> 'path', 8) FROM jobs"
-    " WHERE state IN ('queued', 'running') AND arguments -> 'source' ->> 'path' ~ '^upload:[0-9a-f]{32}$' ORDER BY 1"
-)
-"""Folders of the files that jobs are still to read."""
 OWN_TABLES = text(
     "SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
 )
@@ -81,12 +78,12 @@ def _write(archive: Archive, database: Database, dump: Path) -> None:
     for folder in (archive.data_dir / "runs").glob(f"[0-9]*/{CHECKPOINTS}"):
         archive.add(folder)
     with transaction(database.engine) as session:
-        for name in session.scalars(OPEN_UPLOADS):
+        for name in _uploads(session):
             archive.add(archive.data_dir / name)
     with transaction(database.engine) as session:
         session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
         snapshot = session.scalar(text("SELECT pg_export_snapshot()"))
-        named = [*session.scalars(PAYLOADS), *session.scalars(OPEN_UPLOADS)]
+        named = [*session.scalars(PAYLOADS), *_uploads(session)]
         runs = list(session.scalars(text("SELECT id FROM runs ORDER BY id")))
         url = database.engine.url
         _postgres("pg_dump", url, "--format=custom", f"--snapshot={snapshot}", f"--file={dump}")
@@ -99,6 +96,11 @@ def _write(archive: Archive, database: Database, dump: Path) -> None:
             sys.stderr.write(
                 f"backup: {name} was deleted meanwhile; it is not, or not whole, in the backup\n"
             )
+
+
+def _uploads(session: Session) -> list[str]:
+    """Folders of the files that jobs are still to read."""
+    return [f"uploads/{name}" for name in sorted(uploads_to_read(session))]
 
 
 class Archive:

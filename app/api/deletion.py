@@ -13,9 +13,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from app.deps import Server, ServerDep, SessionDep
+from app.settings import AppSettings
+from sondage.errors import SondageError
 from sondage.wire import Deleted, Dependant
 from store import datasets, deletion
-from store.payloads import remove_payload
+from store.engine import Database
+from store.sweep import remove_all
+from store.sweep import sweep as sweep_folders
 from store.tables import Dataset, Project
 
 logger = logging.getLogger("app")
@@ -65,14 +69,23 @@ class Deletion:
 
 
 def _give_space_back(server: Server, folders: Sequence[Path]) -> None:
-    """After the answer: a failure here loses nothing but space, so it is logged."""
+    """After the answer: a failure here loses nothing but space, so it is logged, and the sweep tries again."""
     server.payloads.forget(folders)
+    remove_all(folders)
     try:
-        for folder in folders:
-            remove_payload(folder)
         deletion.reclaim(server.database.engine)
-    except (OSError, DBAPIError) as fault:
-        logger.warning("the space of what was deleted was not given back: %s", fault)
+    except DBAPIError as fault:
+        logger.warning("the space of deleted rows was not given back: %s", fault)
+    sweep(server.settings, server.database)
+
+
+def sweep(settings: AppSettings, database: Database) -> None:
+    """Remove what lies in the data folder for nothing; whatever hinders it is logged."""
+    try:
+        for folder in sweep_folders(database.engine, settings.data_dir, upload_days=settings.upload_days):
+            logger.info("swept %s", folder)
+    except (OSError, DBAPIError, SondageError) as fault:
+        logger.warning("the data folder was not swept: %s", fault)
 
 
 def get_deletion(

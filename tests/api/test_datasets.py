@@ -13,11 +13,13 @@ import pytest
 from app.api import uploads
 from app.api.sources import check_source
 from app.api.uploads import safe_name
+from app.main import create_app
 from sondage.errors import Forbidden, InvalidInput
 from sondage.wire import Source
+from store import deletion, projects
 from store.engine import Database, transaction
 from store.tables import Job
-from tests.api.worlds import World, make_settings
+from tests.api.worlds import BASE, Client, World, add_dataset, make_settings
 
 DIGITS = {"name": "digits", "source": {"kind": "digits"}}
 
@@ -209,6 +211,45 @@ def test_deleting_names_what_depends_first(world: World) -> None:
     assert not (folder / "datasets" / str(world.dataset)).exists()
     assert not (folder / "runs" / str(world.runs[0])).exists()
     assert world.get(f"/suites/{world.suite}")["name"] == "default"
+
+
+def test_a_folder_that_cannot_be_removed_keeps_neither_the_others_nor_the_rows_space(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, rename, reclaimed = world.settings.data_dir, Path.rename, []
+    stuck = folder / "runs" / str(world.runs[0])
+    assert stuck.is_dir()
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self == stuck:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    monkeypatch.setattr(deletion, "reclaim", reclaimed.append)
+    world.delete(f"/datasets/{world.dataset}?cascade=true")
+    assert stuck.exists()
+    assert not (folder / "runs" / str(world.runs[1])).exists()
+    assert not (folder / "datasets" / str(world.dataset)).exists()
+    assert reclaimed == [world.database.engine]
+
+
+@pytest.mark.parametrize("trigger", ["start", "delete"])
+def test_orphans_are_swept_at_the_start_and_after_a_delete(world: World, trigger: str) -> None:
+    with transaction(world.database.engine) as session:
+        project = projects.by_name(session, name="default")
+        number = add_dataset(session, project, "orphan", "image", ["a"], ["train"]).id
+        session.rollback()  # its number is given out for good
+    orphan = world.settings.data_dir / "datasets" / str(number)
+    orphan.mkdir()
+    os.utime(orphan, (0, 0))
+    if trigger == "delete":
+        world.delete(f"/taggings/{world.tagging}")
+    else:
+        with Client(create_app(world.settings, world.database), base_url=BASE):
+            pass
+    assert not orphan.exists()
+    assert (world.settings.data_dir / "datasets" / str(world.dataset)).exists()
 
 
 def test_nothing_is_deleted_while_work_is_going_on(world: World) -> None:
