@@ -53,6 +53,7 @@ class Epochs:
             self.run.log(**values)
 
     def end(self, **metrics: Any) -> None:
+        metrics.pop("epoch", None)  # a figure that some log, which is no number of an epoch of the run
         if self.recording:
             self.recording = False
             self.run.end_epoch(**metrics)

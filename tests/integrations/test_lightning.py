@@ -52,6 +52,7 @@ class Module(lightning.LightningModule):
         own.update(zip(rows.tolist(), loss.tolist(), strict=True))
         smoothed = functional.cross_entropy(logits, labels, label_smoothing=0.1)
         self.log("smoothed", smoothed, on_epoch=True)
+        self.log("epoch", 100.0)
         return {"loss": smoothed, "logits": logits} if self.returned == "logits" else smoothed
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
