@@ -4576,11 +4576,11 @@ export interface operations {
                 "sondage-client"?: string | null;
             };
             path: {
+                project: string;
                 run_id: number;
                 channel: string;
                 epoch: number;
                 shard: number;
-                project: string;
             };
             cookie?: never;
         };
