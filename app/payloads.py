@@ -34,7 +34,9 @@ class Payloads:
         """Rows from N on of a run: row N is the payload's row 0."""
         folder = self.data_dir / "runs" / str(run_id) / "probes"
         if not folder.exists():
-            raise NotFound(f"The inputs of the probes of run {run_id} are not here: it was recorded elsewhere.")
+            raise NotFound(
+                f"The inputs of the probes of run {run_id} are not here: it was recorded elsewhere."
+            )
         return self._get(folder)
 
     def preview(self, dataset: Dataset, index: int) -> dict[str, Any]:

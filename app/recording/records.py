@@ -22,6 +22,7 @@ from app.recording.bodies import ARROW
 from sondage.errors import InvalidInput, InvalidRows, RowError
 from sondage.records.cartography import read_cartography
 from sondage.records.tables import records_of
+from sondage.wire import LARGEST_EPOCH
 
 MAX_BYTES = 1024**3
 """Of a body once unpacked, and of the curves that are made of it: more go in several requests."""
@@ -159,24 +160,16 @@ def _with_rows(table: pa.Table, target: Target) -> pa.Table:
 
 
 def _check_rows(table: pa.Table, target: Target) -> None:
-    rows = pc.fill_null(table.column("row").cast(pa.int64()), 0).to_numpy()
-    epochs = pc.fill_null(table.column("epoch").cast(pa.int64()), 0).to_numpy()
-    wrong = np.flatnonzero((rows < 0) | (rows >= target.num_rows))
-    _refuse(
-        [
-            RowError(int(at), "row_range", f"row is {rows[at]}; the run has {target.num_rows} rows.")
+    """A null is found by the reader."""
+    for name, bound in (("row", target.num_rows), ("epoch", LARGEST_EPOCH + 1)):
+        numbers = pc.fill_null(table.column(name).cast(pa.int64()), 0).to_numpy()
+        wrong = np.flatnonzero((numbers < 0) | (numbers >= bound))
+        words = f"goes from 0 to {bound - 1}"
+        faults = [
+            RowError(int(at), f"{name}_range", f"{name} is {numbers[at]}; it {words}.")
             for at in wrong[:LISTED_ROWS]
-        ],
-        len(wrong),
-    )
-    negative = np.flatnonzero((epochs < 0) | (epochs > 999_999))
-    _refuse(
-        [
-            RowError(int(at), "epoch_range", f"epoch is {epochs[at]}; epochs count from 0.")
-            for at in negative[:LISTED_ROWS]
-        ],
-        len(negative),
-    )
+        ]
+        _refuse(faults, len(wrong))
 
 
 # ---- matrices and training dynamics
