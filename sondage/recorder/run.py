@@ -35,7 +35,7 @@ STATES = ("finished", "failed", "aborted")
 class ChannelBuffer(Protocol):
     """Holds the epoch under way (`ArrayBuffer`, `sondage.torch.EpochBuffer`)."""
 
-    def log(self, rows: Any, logits: Any, labels: Any, loss: Any, **values: Any) -> None: ...
+    def log(self, rows: Any, logits: Any, labels: Any, **values: Any) -> None: ...
 
     def collect(self) -> tuple[dict[str, AnyArray], AnyArray]: ...
 
@@ -69,7 +69,8 @@ class Run:
         self._parts = parts
         self._process = os.getpid()
         self._buffer: ChannelBuffer | None = None
-        self._uses_torch = False
+        self._tensor: type | None = None
+        self._takes = self._taken_arguments()
         self._num_lost_batches = 0
         self._num_rows = _rows_in(parts.spec)
         self._num_to_see = parts.num_to_see
@@ -184,18 +185,18 @@ class Run:
             stands on a device is looked at by `end_epoch`.
         """
         self._check_may_record()
-        if self._parts.training_loss is not None:
-            loss = None
-        named = {"loss": loss, "margin": margin, "predicted": predicted}
-        known = {name: value for name, value in named.items() if name in self._parts.spec.channels}
-        values = {name: value for name, value in {**known, **extra}.items() if value is not None}
-        found = self._rows(rows, keys)
-        self._started = self._started or time.monotonic()
-        buffer = self._buffer_for((found, logits, labels, *values.values()))
-        as_array = self._as_array
-        given = {name: as_array(value) for name, value in values.items()}
+        if loss is not None and self._takes["loss"]:
+            extra["loss"] = loss
+        if margin is not None and self._takes["margin"]:
+            extra["margin"] = margin
+        if predicted is not None and self._takes["predicted"]:
+            extra["predicted"] = predicted
+        if keys is not None or rows is None:
+            rows = self._rows(rows, keys)
+        if self._buffer is None:
+            self._begin((rows, logits, labels, *extra.values()))
         try:
-            buffer.log(as_array(found), as_array(logits), as_array(labels), given.pop("loss", None), **given)
+            self._log(rows, logits, labels, extra)
         except InvalidInput:
             raise
         except Exception as fault:  # such as a device without memory: the training may well have enough
@@ -343,23 +344,38 @@ class Run:
             field="epoch",
         )
 
+    def _taken_arguments(self) -> dict[str, bool]:
+        """The same loop serves runs that record less; a training loss of another kind is never recorded."""
+        taken = {name: name in self._parts.spec.channels for name in ("loss", "margin", "predicted")}
+        return taken | {"loss": taken["loss"] and self._parts.training_loss is None}
+
     # ---- the epoch under way
 
-    def _buffer_for(self, arrays: tuple[Any, ...]) -> ChannelBuffer:
-        if self._buffer is None:
-            parts = self._parts
-            torch = sys.modules.get("torch")
-            tensors = [one for one in arrays if torch is not None and isinstance(one, torch.Tensor)]
-            self._uses_torch = bool(tensors)
-            if tensors:
-                self._buffer = self._torch_buffer(
-                    next((t for t in tensors[::-1] if t.is_floating_point()), tensors[0])
-                )
-            else:
-                self._buffer = ArrayBuffer(
-                    self._num_rows, channels=parts.spec.channels, labels=self._labels()
-                )
-        return self._buffer
+    def _begin(self, arrays: tuple[Any, ...]) -> None:
+        """The first batch tells which kind of arrays there are, and where the model trains."""
+        torch = sys.modules.get("torch")
+        tensors = [one for one in arrays if torch is not None and isinstance(one, torch.Tensor)]
+        if torch is not None and tensors:
+            self._tensor = torch.Tensor
+            floating = [one for one in tensors if one.is_floating_point()]
+            self._buffer = self._torch_buffer((floating or tensors)[-1])
+        else:
+            channels = self._parts.spec.channels
+            self._buffer = ArrayBuffer(self._num_rows, channels=channels, labels=self._labels())
+
+    def _log(self, rows: Any, logits: Any, labels: Any, values: dict[str, Any]) -> None:
+        if self._buffer is None:  # pragma: no cover  # begun by now
+            return
+        if self._started is None:
+            self._started = time.monotonic()
+        for name, value in values.items():
+            if type(value) is not self._tensor:
+                values[name] = self._as_array(value)
+        rows, logits, labels = (
+            one if type(one) is self._tensor or one is None else self._as_array(one)
+            for one in (rows, logits, labels)
+        )
+        self._buffer.log(rows, logits, labels, **values)
 
     def _torch_buffer(self, example: Any) -> ChannelBuffer:
         torch_part: Any = import_module("sondage.torch.buffer")
@@ -379,11 +395,9 @@ class Run:
 
     def _as_array(self, value: Any) -> Any:
         """In the buffer's own kind of array; what is so already stays as it is."""
-        if value is None:
-            return None
         torch = sys.modules.get("torch")
         is_tensor = torch is not None and isinstance(value, torch.Tensor)
-        if self._uses_torch and torch is not None:
+        if self._tensor is not None and torch is not None:
             return value if is_tensor else torch.as_tensor(np.asarray(value))
         if is_tensor:
             value = value.detach().cpu()

@@ -26,17 +26,9 @@ class _Logged(NamedTuple):
     logits: Tensor | None
     labels: Tensor | None
     values: dict[str, Tensor]
-    versions: tuple[int, ...]
-
-    def tensors(self) -> tuple[Tensor, ...]:
-        known = (self.rows, self.logits, self.labels, *self.values.values())
-        return tuple(tensor for tensor in known if tensor is not None)
-
-    def kind(self) -> tuple[object, ...]:
-        """Batches of one kind can be worked out together."""
-        first = [(t.device, t.dtype) for t in self.tensors()]
-        width = None if self.logits is None else self.logits.shape[1]
-        return (self.logits is None, self.labels is None, width, *self.values, *first)
+    versions: list[int]
+    kind: tuple[object, ...]
+    """Batches of one kind can be worked out together."""
 
 
 class EpochBuffer:
@@ -84,6 +76,8 @@ class EpochBuffer:
         self._largest_label = 0 if labels is None or not len(labels) else int(labels.max())
         self._host: Tensor | None = None
         self._pending: list[_Logged] = []
+        self._checked: tuple[object, ...] = ()
+        self._kind: tuple[object, ...] = ()
         self._allocate(_FIRST_CAPACITY if num_rows is None else num_rows)
         self.reset()
 
@@ -117,21 +111,19 @@ class EpochBuffer:
             by `collect` on a device, which is not waited for); or, when the batches are worked out, a tensor
             was written to after it was logged.
         """
-        given = values if loss is None else {"loss": loss, **values}
-        known = self._labels is not None
-        check_batch(rows, logits, labels, given, self._dtypes, _kind_of, labels_known=known)
-        if not len(rows):
+        if loss is not None:
+            values["loss"] = loss
+        self._check_form(rows, logits, labels, values)
+        size = rows.shape[0]
+        if not size:
             return
         self._check_range(rows, logits, labels)
-        kept = _Logged(
-            rows,
-            None if logits is None else logits.detach(),
-            labels,
-            {name: tensor.detach() for name, tensor in given.items()},
-            (),
-        )
-        self._pending.append(kept._replace(versions=_versions(kept)))
-        self._pending_values += len(rows) if logits is None else logits.numel()
+        for name, tensor in values.items():
+            values[name] = tensor.detach()
+        logits = None if logits is None else logits.detach()
+        versions = _versions(rows, logits, labels, values)
+        self._pending.append(_Logged(rows, logits, labels, values, versions, self._kind))
+        self._pending_values += size if logits is None else logits.numel()
         if len(self._pending) >= _MAX_PENDING_BATCHES or self._pending_values >= _MAX_PENDING_VALUES:
             self._work_out()
 
@@ -228,11 +220,11 @@ class EpochBuffer:
     def _work_out(self) -> None:
         """Turn the pending batches into sums and counts by row."""
         pending, self._pending, self._pending_values = self._pending, [], 0
-        if any(_versions(one) != one.versions for one in pending):
+        if any(_versions(*one[:4]) != one.versions for one in pending):
             raise InvalidInput("A tensor was changed in place after it was logged: log a clone of it.")
         together: dict[tuple[object, ...], list[_Logged]] = {}
         for one in pending:
-            together.setdefault(one.kind(), []).append(one)
+            together.setdefault(one.kind, []).append(one)
         for batches in together.values():
             self._add(batches)
 
@@ -281,14 +273,27 @@ class EpochBuffer:
             return together.pin_memory().to(self.device, non_blocking=True)
         return together.to(self.device)
 
+    def _check_form(
+        self, rows: Tensor, logits: Tensor | None, labels: Tensor | None, values: dict[str, Tensor]
+    ) -> None:
+        """A batch of the form of the one before needs no second look: this is what a step waits for."""
+        tensors = (rows, logits, labels, *values.values())
+        form = (*values, *[t if t is None else (t.shape, t.dtype, t.device) for t in tensors])
+        if form == self._checked:
+            return
+        known = self._labels is not None
+        check_batch(rows, logits, labels, values, self._dtypes, _kind_of, labels_known=known)
+        self._kind = (*values, *[t if t is None else (t.shape[1:], t.dtype, t.device) for t in tensors])
+        self._checked = form
+
     def _check_range(self, rows: Tensor, logits: Tensor | None, labels: Tensor | None) -> None:
         """On the CPU alone: looking at a device's numbers would wait for it."""
-        if rows.device.type == "cpu":
+        if rows.is_cpu:
             low, high = torch.aminmax(rows)
             check_rows(int(low), int(high), 1 << 40 if self.num_rows is None else self.num_rows)
         if logits is not None and labels is None:
             check_labels(0, self._largest_label, logits.shape[1])
-        elif logits is not None and labels is not None and labels.device.type == "cpu":
+        elif logits is not None and labels is not None and labels.is_cpu:
             low, high = torch.aminmax(labels)
             check_labels(int(low), int(high), logits.shape[1])
 
@@ -299,6 +304,9 @@ def _kind_of(tensor: Tensor) -> str:
     return "other" if tensor.is_complex() or tensor.dtype is torch.bool else "i"
 
 
-def _versions(logged: _Logged) -> tuple[int, ...]:
+def _versions(
+    rows: Tensor, logits: Tensor | None, labels: Tensor | None, values: dict[str, Tensor]
+) -> list[int]:
     """Torch's own counters of in-place writes; tensors made in inference mode carry none."""
-    return tuple(t._version for t in logged.tensors() if not t.is_inference())
+    tensors = (rows, logits, labels, *values.values())
+    return [t._version for t in tensors if t is not None and not t.is_inference()]
