@@ -25,6 +25,8 @@ GRACE_SECONDS = 0.75
 """From the polite signal to the hard one. With the poll, an abort ends within about a second."""
 SETTLED_SECONDS = 10.0
 """For a process to leave by itself once its job is settled."""
+BREAKDOWN_SECONDS = 5.0
+"""Before a job is tried again over which this worker itself broke down, such as when it can start no process."""
 OWN_MODEL = "A model of your own must not end the process it runs in."
 
 Result = TypeVar("Result")
@@ -54,6 +56,10 @@ class Supervisor:
         self.active.add(job_id)
         try:
             self._attempt(job_id)
+        except Exception:
+            # With this call goes the job's entry in the queue, and the watch makes a new one: at a bearable pace.
+            self.stop.wait(BREAKDOWN_SECONDS)
+            raise
         finally:
             self.active.discard(job_id)
 
@@ -170,21 +176,26 @@ class _Child:
     """The process of one attempt, in a group of its own that ends when this object (or this process) does."""
 
     def __init__(self, job_id: int, attempt: int, settings: WorkerSettings) -> None:
-        self._read, self._write = os.pipe()
+        reading, self._write = os.pipe()
         self._words: deque[str] = deque(maxlen=12)
         command = [sys.executable, "-m", "worker.child"]
-        command += ["--job-id", str(job_id), "--attempt", str(attempt), "--parent-fd", str(self._read)]
-        self._process = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
-            command,
-            env=os.environ | _environment(settings),
-            pass_fds=(self._read,),
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            text=True,
-            errors="replace",
-        )
-        os.close(self._read)
+        command += ["--job-id", str(job_id), "--attempt", str(attempt), "--parent-fd", str(reading)]
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
+                command,
+                env=os.environ | _environment(settings),
+                pass_fds=(reading,),
+                stderr=subprocess.PIPE,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                text=True,
+                errors="replace",
+            )
+        except BaseException:
+            os.close(self._write)
+            raise
+        finally:
+            os.close(reading)
         self._reader = threading.Thread(target=self._listen, name=f"job-{job_id}-log", daemon=True)
         self._reader.start()
 

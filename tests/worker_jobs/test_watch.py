@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from store import jobs, projects
 from store.engine import Database, transaction
+from worker import supervise
 from worker import watch as watch_module
 from worker.settings import WorkerSettings
 from worker.supervise import Supervisor
@@ -146,6 +147,37 @@ def test_it_gives_signs_of_life(database, watch, clock):
         seen, now = jobs.worker_seen_at(session), session.scalar(text("SELECT now()"))
     assert seen > before
     assert (now - seen).total_seconds() < 5
+
+
+class Stop(threading.Event):
+    """Nobody stops, and nobody really waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waited.append(timeout)
+        return False
+
+
+def test_a_worker_that_breaks_down_over_a_job_leaves_it_to_be_found_after_a_pause(
+    database, watch, clock, supervisor, monkeypatch
+):
+    def no_more_processes(*command: object, **options: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(supervise.subprocess, "Popen", no_more_processes)
+    job_id = held_by(database, watch._worker_id())
+    supervisor.stop = Stop()
+    with pytest.raises(BlockingIOError):
+        supervisor.work(job_id)
+    assert supervisor.stop.waited == [supervise.BREAKDOWN_SECONDS]
+    assert supervisor.active == set()
+    with transaction(database.engine) as session:
+        session.execute(text("DELETE FROM procrastinate.procrastinate_jobs"))  # as procrastinate does
+    look(watch, clock)
+    assert entries(database, job_id) == ["todo"]
 
 
 def test_silence_must_be_longer_than_a_few_heartbeats():
