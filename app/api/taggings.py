@@ -122,6 +122,17 @@ def _refuse_ended_runs(session: Session, found: list[t.Run]) -> None:
             raise Conflict(f"Run {run.id} ({run.name}) {run.state}; it cannot be tagged. Start it again.")
 
 
+def _refuse_bare_runs(session: Session, found: list[t.Run]) -> None:
+    """A recorded run may have no probe at all; then only known examples can tell its curves apart."""
+    for run in found:
+        if run.suite_id is None and not runs.probes_page(session, run_id=run.id, limit=1)[0]:
+            raise InvalidInput(
+                f"Run {run.id} ({run.name}) has no probes: plant them in the training (sondage.torch.plant), or upload "
+                "a suite of known examples and tag by it.",
+                field="suite_id",
+            )
+
+
 def _suite(session: Session, project: t.Project, body: TaggingCreate, found: list[t.Run]) -> t.Suite:
     """The suite to tag by: the one asked for, or the one planted in all of the runs."""
     planted = {run.suite_id for run in found}
@@ -131,11 +142,14 @@ def _suite(session: Session, project: t.Project, body: TaggingCreate, found: lis
     if number is None:
         raise InvalidInput("The runs have no suite in common: say which one in `suite_id`.", field="suite_id")
     suite = suites.get(session, project_id=project.id, suite_id=number)
-    if suite.kind == "generated" and planted != {suite.id}:
+    # A recorded run names no suite when it begins: its probes were planted by the user's own program.
+    if suite.kind == "generated" and not planted <= {suite.id, None}:
         raise InvalidInput(
             f"Suite {suite.id} ({suite.name}) was not planted in all of these runs; use theirs, or an uploaded one.",
             field="suite_id",
         )
+    if suite.kind == "generated":
+        _refuse_bare_runs(session, found)
     if suite.kind == "uploaded" and {run.dataset_id for run in found} != {suite.dataset_id}:
         raise InvalidInput(
             f"Suite {suite.id} ({suite.name}) names examples of dataset {suite.dataset_id}; the runs are of another.",

@@ -9,10 +9,12 @@ from sondage.client.datasets import DatasetRef, Datasets
 from sondage.client.http import Http
 from sondage.client.members import Members, members_of
 from sondage.client.problems import checked
+from sondage.errors import NotFound
 from sondage.wire import CategorySpec, Deleted, GeneratorSpec, Suite, SuiteCreate, SuiteUpload
 
 SuiteRef: TypeAlias = Suite | int | str
 """A suite, its number, or its name, which means the newest version."""
+DEFAULT = "default"
 
 
 class Suites:
@@ -67,9 +69,18 @@ class Suites:
         return self._http.post(Suite, self._path("upload"), body)
 
     def get(self, suite: SuiteRef) -> Suite:
+        """By number or name. The suite `default` is made when it is first asked for, as by `runs.start`."""
         if isinstance(suite, str):
-            return self._http.newest_named(Suite, self._path(), suite)
+            return self._named(suite)
         return self._http.get(Suite, self._path(self.number(suite)))
+
+    def _named(self, name: str) -> Suite:
+        try:
+            return self._http.newest_named(Suite, self._path(), name)
+        except NotFound:
+            if name != DEFAULT:
+                raise
+            return self.create(DEFAULT)
 
     def number(self, suite: SuiteRef) -> int:
         if isinstance(suite, str):

@@ -93,9 +93,19 @@ def test_suites_that_do_not_fit_the_runs(world: World) -> None:
         ({"run_ids": [bare]}, "suite_id"),
         ({"run_ids": [run], "suite_id": mine}, "suite_id"),
         ({"run_ids": [run], "suite_id": elsewhere}, "suite_id"),
+        ({"run_ids": [bare], "suite_id": mine}, "suite_id"),
     ):
         assert world.post("/taggings", 422, json=body)["errors"][0]["field"] == field
     assert len(world.get("/taggings")["items"]) == 1
+
+
+def test_probes_planted_by_the_users_own_program_need_no_suite_in_the_run(world: World) -> None:
+    with transaction(world.database.engine) as session:
+        project = projects.by_name(session, name="default")
+        dataset = datasets.get(session, project_id=project.id, dataset_id=world.dataset)
+        recorded = add_run(session, dataset, None, 2).id
+    made = world.post("/taggings", 202, json={"run_ids": [recorded], "suite_id": world.suite})
+    assert (made["suite_id"], made["state"]) == (world.suite, "queued")
 
 
 @pytest.mark.parametrize("state", ["failed", "aborted"])

@@ -13,7 +13,7 @@ import pytest
 
 from sondage.cli import main
 from sondage.client import Client
-from sondage.errors import InvalidInput, InvalidRows, NotFound
+from sondage.errors import InvalidInput, InvalidRows
 from tests.client.conftest import server_url
 
 __all__ = ["server_url"]  # a fixture
@@ -101,10 +101,6 @@ def test_bring_your_own_records(do, client) -> None:
         client.import_records("others.parquet", dataset="not-there")
 
 
-@pytest.mark.xfail(
-    raises=(NotFound, InvalidInput),
-    reason="the suite default is not there before runs.start, and recorded runs cannot be tagged by generated suites",
-)
 def test_probes_in_your_own_loop(do, client) -> None:
     names = do("probes-in-your-own-loop.md")
     run = client.runs.get("guide-one")
