@@ -117,6 +117,8 @@ def _labels(labels: Any) -> Labels:
     found = _on_host(labels)
     if found.ndim != 1:
         raise InvalidInput(f"labels have shape {found.shape}: one class number per example.", field="labels")
+    if not len(found):
+        raise InvalidInput("labels is empty: a dataset has at least one example.", field="labels")
     if found.dtype.kind == "f" and np.isnan(found).any():
         first = int(np.flatnonzero(np.isnan(found))[0])
         raise InvalidInput(
@@ -125,7 +127,7 @@ def _labels(labels: Any) -> Labels:
         )
     if found.dtype.kind not in "iu":
         raise InvalidInput(f"labels are {found.dtype}: class numbers are integers from 0.", field="labels")
-    if len(found) and found.min() < 0:
+    if found.min() < 0:
         first = int(np.flatnonzero(found < 0)[0])
         raise InvalidInput(f"labels[{first}] is {found[first]}: class numbers begin at 0.", field="labels")
     return found.astype(np.int64)
@@ -135,7 +137,7 @@ def _class_names(names: Sequence[str], labels: Labels | None) -> list[str]:
     if isinstance(names, str) or len(set(names)) != len(list(names)):
         raise InvalidInput("class_names is a list of different names, one per class.", field="class_names")
     found = [str(name) for name in names]
-    if labels is not None and len(labels) and labels.max() >= len(found):
+    if labels is not None and labels.max() >= len(found):
         raise InvalidInput(
             f"labels go up to {labels.max()} and there are {len(found)} class_names: name every class.",
             field="class_names",

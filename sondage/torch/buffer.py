@@ -26,7 +26,9 @@ class _Logged(NamedTuple):
     logits: Tensor | None
     labels: Tensor | None
     values: dict[str, Tensor]
+    watched: list[Tensor]
     versions: list[int]
+    """Torch's own counters of in-place writes to the watched tensors."""
     kind: tuple[object, ...]
     """Batches of one kind can be worked out together."""
 
@@ -121,8 +123,11 @@ class EpochBuffer:
         for name, tensor in values.items():
             values[name] = tensor.detach()
         logits = None if logits is None else logits.detach()
-        versions = _versions(rows, logits, labels, values)
-        self._pending.append(_Logged(rows, logits, labels, values, versions, self._kind))
+        logged = (rows, logits, labels, *values.values())
+        # Tensors made in inference mode carry no counter.
+        watched = [t for t in logged if t is not None and not t.is_inference()]
+        versions = [t._version for t in watched]
+        self._pending.append(_Logged(rows, logits, labels, values, watched, versions, self._kind))
         self._pending_values += size if logits is None else logits.numel()
         if len(self._pending) >= _MAX_PENDING_BATCHES or self._pending_values >= _MAX_PENDING_VALUES:
             self._work_out()
@@ -220,7 +225,7 @@ class EpochBuffer:
     def _work_out(self) -> None:
         """Turn the pending batches into sums and counts by row."""
         pending, self._pending, self._pending_values = self._pending, [], 0
-        if any(_versions(*one[:4]) != one.versions for one in pending):
+        if any([t._version for t in one.watched] != one.versions for one in pending):
             raise InvalidInput("A tensor was changed in place after it was logged: log a clone of it.")
         together: dict[tuple[object, ...], list[_Logged]] = {}
         for one in pending:
@@ -302,11 +307,3 @@ def _kind_of(tensor: Tensor) -> str:
     if tensor.is_floating_point():
         return "f"
     return "other" if tensor.is_complex() or tensor.dtype is torch.bool else "i"
-
-
-def _versions(
-    rows: Tensor, logits: Tensor | None, labels: Tensor | None, values: dict[str, Tensor]
-) -> list[int]:
-    """Torch's own counters of in-place writes; tensors made in inference mode carry none."""
-    tensors = (rows, logits, labels, *values.values())
-    return [t._version for t in tensors if t is not None and not t.is_inference()]
