@@ -40,7 +40,9 @@ def sync(
         url = connection.url or spec.url
         return Client(url, os.environ.get("SONDAGE_KEY"), spec.project)
 
-    done = list(send(folder, make_client, end=end, force=force))
+    # Where nothing was ever recorded there is no folder, and nothing to send; one that was named must be there.
+    missing = folder == Path(DEFAULT_SPOOL) and not folder.exists()
+    done = [] if missing else list(send(folder, make_client, end=end, force=force))
     if as_json:
         print_json({"runs": [_said(one) for one in done]})
     elif done:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import atexit
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sondage.errors import Conflict, InvalidInput, Unavailable
-from sondage.recorder.arrays import ArrayBuffer
 from sondage.recorder.dataset import Examples
 from sondage.recorder.figures import figures, plain_metrics
 from sondage.recorder.outbox import Outbox
@@ -23,23 +21,13 @@ from sondage.recorder.parcel import Parcel
 from sondage.recorder.sender import Sender
 from sondage.recorder.spool import RunSpec
 from sondage.recorder.trouble import LOG, Trouble
-from sondage.types import AnyArray
+from sondage.recorder.under_way import EpochUnderWay
 
 if TYPE_CHECKING:
     from sondage.client.tagged import PendingTags
 
 EXIT_SECONDS = 5.0
 STATES = ("finished", "failed", "aborted")
-
-
-class ChannelBuffer(Protocol):
-    """Holds the epoch under way (`ArrayBuffer`, `sondage.torch.EpochBuffer`)."""
-
-    def log(self, rows: Any, logits: Any, labels: Any, **values: Any) -> None: ...
-
-    def collect(self) -> tuple[dict[str, AnyArray], AnyArray]: ...
-
-    def reset(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -50,7 +38,7 @@ class Parts:
     rank: int
     examples: Examples
     num_to_see: int | None
-    """Rows that an epoch is to see: those of the train split."""
+    """Rows that an epoch is to see: those of the train split. None: the server knows."""
     training_loss: str | None
     outbox: Outbox
     sender: Sender | None
@@ -68,14 +56,8 @@ class Run:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._process = os.getpid()
-        self._buffer: ChannelBuffer | None = None
-        self._tensor: type | None = None
         self._takes = self._taken_arguments()
-        self._num_lost_batches = 0
-        self._num_rows = _rows_in(parts.spec)
-        self._num_to_see = parts.num_to_see
-        self._probe_labels = np.array([probe["label"] for probe in parts.outbox.folder.probes()], np.int64)
-        self._started: float | None = None
+        self._epoch = self._open_epoch(_made(parts.outbox.folder.probes()))
         self._finished = False
         atexit.register(self._at_exit)
 
@@ -113,20 +95,18 @@ class Run:
             Recording has begun, or the run that is gone on with was planted otherwise.
         """
         self._check_may_record()
-        made = [probe for probe in probes if probe["row"] != probe["source_row"]]
-        if self._buffer is not None:
+        made = _made(probes)
+        if self._epoch.has_begun:
             raise Conflict("Plant before the first batch is logged.")
-        parts, known = self._parts, self._num_rows
-        if self.next_epoch and parts.spec.num_made not in (0, len(made)):
-            raise Conflict(f"This run was begun with {parts.spec.num_made} made probes, not {len(made)}.")
-        num_examples = parts.spec.num_examples or min((probe["row"] for probe in made), default=None)
-        spec = replace(parts.spec, num_examples=num_examples, num_made=len(made))
-        displaced = len({probe["source_row"] for probe in made})
-        self._parts = replace(parts, spec=spec)
-        self._num_rows = _rows_in(spec)
-        if parts.num_to_see is not None and known is not None:
-            self._num_to_see = parts.num_to_see - displaced + len(made)
-        self._probe_labels = np.array([probe["label"] for probe in made], np.int64)
+        spec, to_see = self._parts.spec, self._parts.num_to_see
+        if self.next_epoch and spec.num_made not in (0, len(made)):
+            raise Conflict(f"This run was begun with {spec.num_made} made probes, not {len(made)}.")
+        num_examples = spec.num_examples or min((probe["row"] for probe in made), default=None)
+        spec = replace(spec, num_examples=num_examples, num_made=len(made))
+        if to_see is not None:
+            to_see += len(made) - len({probe["source_row"] for probe in made})
+        self._parts = replace(self._parts, spec=spec, num_to_see=to_see)
+        self._epoch = self._open_epoch(made)
         self._tell_of_probes(spec, probes)
 
     def _tell_of_probes(self, spec: RunSpec, probes: Sequence[Mapping[str, Any]]) -> None:
@@ -193,15 +173,7 @@ class Run:
             extra["predicted"] = predicted
         if keys is not None or rows is None:
             rows = self._rows(rows, keys)
-        if self._buffer is None:
-            self._begin((rows, logits, labels, *extra.values()))
-        try:
-            self._log(rows, logits, labels, extra)
-        except InvalidInput:
-            raise
-        except Exception as fault:  # such as a device without memory: the training may well have enough
-            self._num_lost_batches += 1
-            self._parts.trouble(f"Some batches could not be recorded ({fault}).")
+        self._epoch.log(rows, logits, labels, extra)
 
     def end_epoch(self, *, epoch: int | None = None, **metrics: Any) -> None:
         """Close the epoch: one copy from the device; a thread of its own writes and sends it.
@@ -223,25 +195,20 @@ class Run:
         self._check_may_record()
         said = plain_metrics(metrics)
         number = self._epoch_number(epoch)
-        channels, count = self._collected()
+        channels, count, cost = self._epoch.collect()
         if number is None:
             return
         found = figures(channels, count)
-        seen = found["num_seen"]
-        seconds = None if self._started is None else time.monotonic() - self._started
-        self._started = None
-        lost, self._num_lost_batches = self._num_lost_batches, 0
-        more = {"seconds": seconds, **({"num_lost_batches": lost} if lost else {})}
-        expected = self._num_to_see or len(count)
+        to_see = self._parts.num_to_see
         self._parts.outbox.put(
             Parcel(
                 epoch=number,
                 rank=self._parts.rank,
                 num_rows=len(count),
                 channels=channels,
-                metrics={**found, **more, **said},
-                counts=dict.fromkeys(self._parts.spec.channels, seen),
-                coverage=min(1.0, seen / expected) if expected else None,
+                metrics={**found, **cost, **said},
+                counts=dict.fromkeys(self._parts.spec.channels, found["num_seen"]),
+                coverage=min(1.0, found["num_seen"] / to_see) if to_see else None,
             )
         )
 
@@ -349,70 +316,12 @@ class Run:
         taken = {name: name in self._parts.spec.channels for name in ("loss", "margin", "predicted")}
         return taken | {"loss": taken["loss"] and self._parts.training_loss is None}
 
-    # ---- the epoch under way
-
-    def _begin(self, arrays: tuple[Any, ...]) -> None:
-        """The first batch tells which kind of arrays there are, and where the model trains."""
-        torch = sys.modules.get("torch")
-        tensors = [one for one in arrays if torch is not None and isinstance(one, torch.Tensor)]
-        if torch is not None and tensors:
-            self._tensor = torch.Tensor
-            floating = [one for one in tensors if one.is_floating_point()]
-            self._buffer = self._torch_buffer((floating or tensors)[-1])
-        else:
-            channels = self._parts.spec.channels
-            self._buffer = ArrayBuffer(self._num_rows, channels=channels, labels=self._labels())
-
-    def _log(self, rows: Any, logits: Any, labels: Any, values: dict[str, Any]) -> None:
-        if self._buffer is None:  # pragma: no cover  # begun by now
-            return
-        if self._started is None:
-            self._started = time.monotonic()
-        for name, value in values.items():
-            if type(value) is not self._tensor:
-                values[name] = self._as_array(value)
-        rows, logits, labels = (
-            one if type(one) is self._tensor or one is None else self._as_array(one)
-            for one in (rows, logits, labels)
-        )
-        self._buffer.log(rows, logits, labels, **values)
-
-    def _torch_buffer(self, example: Any) -> ChannelBuffer:
-        torch_part: Any = import_module("sondage.torch.buffer")
-        labels = self._labels()
-        buffer: ChannelBuffer = torch_part.EpochBuffer(
-            self._num_rows,
-            device=example.device,
-            channels=self._parts.spec.channels,
-            labels=None if labels is None else torch_part.torch.from_numpy(labels),
-        )
-        return buffer
-
-    def _labels(self) -> AnyArray | None:
-        """Given labels by row, those of planted probes behind those of the examples."""
+    def _open_epoch(self, made: Sequence[Mapping[str, Any]]) -> EpochUnderWay:
+        """Labels by row: those of made probes stand behind those of the examples."""
         labels = self._parts.examples.labels
-        return labels if labels is None else np.concatenate([labels, self._probe_labels])
-
-    def _as_array(self, value: Any) -> Any:
-        """In the buffer's own kind of array; what is so already stays as it is."""
-        torch = sys.modules.get("torch")
-        is_tensor = torch is not None and isinstance(value, torch.Tensor)
-        if self._tensor is not None and torch is not None:
-            return value if is_tensor else torch.as_tensor(np.asarray(value))
-        if is_tensor:
-            value = value.detach().cpu()
-            return (value.float() if value.is_floating_point() else value).numpy()
-        return np.asarray(value)
-
-    def _collected(self) -> tuple[dict[str, AnyArray], AnyArray]:
-        try:
-            if self._buffer is not None:
-                return self._buffer.collect()
-        except InvalidInput:
-            raise
-        except Exception as fault:
-            self._parts.trouble(f"Epoch {self.next_epoch} could not be recorded ({fault}).")
-        return {}, np.zeros(self._num_rows or 0, np.int32)
+        if labels is not None:
+            labels = np.concatenate([labels, np.array([probe["label"] for probe in made], np.int64)])
+        return EpochUnderWay(self._parts.spec, labels, self._parts.trouble)
 
     # ---- the end
 
@@ -440,5 +349,6 @@ class Run:
         )
 
 
-def _rows_in(spec: RunSpec) -> int | None:
-    return None if spec.num_examples is None else spec.num_examples + spec.num_made
+def _made(probes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those that have rows of their own; known examples serve as they are."""
+    return [probe for probe in probes if probe["row"] != probe["source_row"]]

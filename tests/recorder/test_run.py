@@ -371,3 +371,34 @@ def test_planted_probes_have_rows_behind_the_examples(
     assert server.run.probes == probes
     np.testing.assert_array_equal(server.run.curves("margin")[:, 0], [1, 1, np.nan, np.nan, 1, 1, 1, 1])
     assert server.run.closed[0]["coverage"] == 1
+
+
+def test_what_is_no_array_is_said_at_once(init: Init) -> None:
+    run = init(channels=("loss",))
+    for rows, loss, field in (
+        (["x"], [1.0], "rows"),
+        ([[0], [1, 2]], [1.0], "rows"),
+        ([0], object(), "loss"),
+    ):
+        with pytest.raises(InvalidInput) as caught:
+            run.log(rows=rows, loss=loss)
+        assert caught.value.field == field
+    with pytest.raises(InvalidInput, match="one of them"):
+        run.log(rows=[0], keys=[0], loss=[1.0])
+    with pytest.raises(InvalidInput, match="not one number"):
+        run.end_epoch(accuracy=torch.zeros(3))
+
+
+def test_a_device_without_memory_costs_the_batch_and_not_the_training(
+    init: Init, server: FakeServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = init(channels=("loss",))
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "aminmax", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("no memory")))
+        run.log(rows=torch.tensor([0]), loss=torch.tensor([1.0]))
+    run.log(rows=torch.tensor([1]), loss=torch.tensor([2.0]))
+    run.end_epoch()
+    run.finish()
+    np.testing.assert_array_equal(server.run.curves("loss")[:2, 0], [np.nan, 2])
+    assert server.run.closed[0]["metrics"]["num_lost_batches"] == 1
+    assert "no memory" in caplog.text
