@@ -141,8 +141,10 @@ def _refuse_open_work(session: Session, subjects: Sequence[Subject]) -> None:
 
 
 def _listing(subjects: Sequence[Subject]) -> str:
-    names = [f"{subject.kind} {subject.id} ({subject.name})" for subject in subjects[:10]]
-    more = len(subjects) - len(names)
+    """The first ten by name, scores last: there is one per method, and they are the least missed."""
+    ordered = sorted(subjects, key=lambda subject: subject.kind == "score")
+    names = [f"{subject.kind} {subject.id} ({subject.name})" for subject in ordered[:10]]
+    more = len(ordered) - len(names)
     return ", ".join(names) + (f" and {more} more" if more else "")
 
 
