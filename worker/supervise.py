@@ -31,6 +31,10 @@ OWN_MODEL = "A model of your own must not end the process it runs in."
 
 Result = TypeVar("Result")
 
+CALM_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Idle threads of a training sleep and do not spin: beside other work on the machine, spinning ones cost it a factor of
+eight (docs/benchmarks/threads.md). The environment's own word counts."""
+
 logger = logging.getLogger("worker")
 
 
@@ -183,7 +187,7 @@ class _Child:
         try:
             self._process = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
                 command,
-                env=os.environ | _environment(settings),
+                env=child_environment(settings),
                 pass_fds=(reading,),
                 stderr=subprocess.PIPE,
                 stdin=subprocess.DEVNULL,
@@ -238,10 +242,10 @@ class _Child:
                 sys.stderr.write(line)
 
 
-def _environment(settings: WorkerSettings) -> dict[str, str]:
-    """The settings as the child reads them, whatever folder it starts in."""
+def child_environment(settings: WorkerSettings) -> dict[str, str]:
+    """Ours, with the settings as the child reads them, whatever folder it starts in."""
     given = {"SONDAGE_DATA_DIR": str(settings.data_dir.resolve())}
     for name, value in settings.model_dump(exclude_none=True, exclude={"data_dir"}).items():
         if isinstance(value, str | int | float):
             given[f"SONDAGE_{name.upper()}"] = str(value)
-    return given
+    return CALM_THREADS | os.environ | given

@@ -22,6 +22,8 @@ from tests.worker_jobs.worlds import (
     stop,
     wait_until,
 )
+from worker.settings import WorkerSettings
+from worker.supervise import child_environment
 
 
 @pytest.fixture(scope="module")
@@ -149,3 +151,11 @@ def test_an_unreachable_database_is_told_at_the_start(world):
         del world.settings["SONDAGE_DATABASE_URL"]
         stop(worker)
     assert "postgresql://" in world.log()
+
+
+def test_idle_threads_of_a_training_sleep_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    settings = WorkerSettings()
+    assert child_environment(settings)["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert child_environment(settings)["OMP_WAIT_POLICY"] == "ACTIVE"
