@@ -119,8 +119,10 @@ def _named(planned: Deleted) -> str:
 
 
 def _dependants(planned: Deleted) -> str:
-    named = [f"{one.kind} {one.id} ({one.name})" for one in planned.dependants[:10]]
-    more = len(planned.dependants) - len(named)
+    """The first ten by name, scores last: there is one per method, and they are the least missed."""
+    ordered = sorted(planned.dependants, key=lambda one: one.kind == "score")
+    named = [f"{one.kind} {one.id} ({one.name})" for one in ordered[:10]]
+    more = len(ordered) - len(named)
     return ", ".join(named) + (f" and {more} more" if more else "")
 
 

@@ -106,7 +106,13 @@ def watchdog_of(server: EmbeddedServer) -> psutil.Process:
 
 
 def watchdogs_in(folder: Path) -> list[psutil.Process]:
-    return [p for p in processes_in(folder) if p.name().startswith("python") and p.ppid() == 1]
+    return [process for process in processes_in(folder) if _is_watchdog(process)]
+
+
+def _is_watchdog(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):  # it may end while it is looked at
+        return process.name().startswith("python") and process.ppid() == 1
+    return False
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
