@@ -143,7 +143,10 @@ def _fill(values: AnyArray) -> AnyArray:
     gappy = np.flatnonzero(seen.any(axis=1) & ~seen.all(axis=1))
     if len(gappy):
         values = values.copy()
-        values[gappy] = _carry(values[gappy], seen[gappy])
+        # All rows may have gaps, and filling takes several copies of what it fills.
+        for start in range(0, len(gappy), _CHUNK_ROWS):
+            rows = gappy[start : start + _CHUNK_ROWS]
+            values[rows] = _carry(values[rows], seen[rows])
     return _bound(values) if values.dtype.kind == "f" else values
 
 

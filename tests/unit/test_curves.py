@@ -136,3 +136,12 @@ def test_what_is_no_set_of_curves_is_refused(channels, said):
 def test_a_missing_channel_is_named_with_those_that_are_there():
     with pytest.raises(InvalidInput, match="no channel 'margin'; recorded are: loss"):
         Curves({"loss": np.zeros((1, 1))})["margin"]
+
+
+def test_gaps_are_filled_alike_over_many_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.random((50, 6)).astype(np.float32)
+    values[rng.random(values.shape) < 0.4] = np.nan
+    whole = Curves({"loss": values}).fill()["loss"]
+    monkeypatch.setattr("sondage.curves._CHUNK_ROWS", 7)
+    np.testing.assert_array_equal(Curves({"loss": values}).fill()["loss"], whole)
