@@ -10,6 +10,7 @@ than half of the speed of a plain SELECT of the same bytes (the transpose told a
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -32,6 +33,8 @@ SIZES = {"100000x60": (100_000, 60), "1281167x90": (1_281_167, 90)}
 QUICK = {"20000x20": (20_000, 20)}
 BARS = {"write_ratio": 0.25, "read_ratio": 0.5, "curve_p95_ms": 3.0, "bytes_per_value": 4.3}
 CURVES_READ = 400
+VALUES_MOVED = 120_000_000
+"""A small run is written and read so often that about as many values move as of a large one: once is mostly chance."""
 
 
 def main() -> int:
@@ -58,12 +61,17 @@ def main() -> int:
 
 def measure(database: Database, folder: Path, name: str, rows: int, epochs: int) -> dict[str, float]:
     """All figures of one size, in one run; files and Postgres take turns epoch by epoch."""
-    run_id = _new_run(database, name, rows, epochs)
-    file_seconds, table_seconds = _write(database, folder, run_id, rows, epochs)
+    times = max(1, VALUES_MOVED // (rows * epochs))
+    run_ids = [_new_run(database, f"{name}-{number}", rows, epochs) for number in range(times)]
+    file_seconds, table_seconds = _write(database, folder, run_ids, rows, epochs)
+    run_id = run_ids[-1]
     with transaction(database.engine) as session:
-        select_seconds = _median(lambda: _plain_select(session, run_id), 3)
-        read_seconds = _median(lambda: _read_untransposed(session, run_id, epochs), 3)
-        whole_seconds = _median(lambda: _read_whole(session, run_id, rows), 3)
+        select_seconds, read_seconds, whole_seconds = _medians_in_turn(
+            lambda: _plain_select(session, run_id),
+            lambda: _read_untransposed(session, run_id, epochs),
+            lambda: _read_whole(session, run_id, rows),
+            times=max(3, times),
+        )
         points = _one_curve_ms(session, run_id, rows)
         size = session.scalar(text("SELECT pg_total_relation_size('curve_blocks')")) or 0
     values = _values_stored(database)
@@ -110,15 +118,17 @@ def _new_run(database: Database, name: str, rows: int, epochs: int) -> int:
         return run.id
 
 
-def _write(database: Database, folder: Path, run_id: int, rows: int, epochs: int) -> tuple[float, float]:
+def _write(
+    database: Database, folder: Path, run_ids: list[int], rows: int, epochs: int
+) -> tuple[float, float]:
     """Median seconds of an epoch, as a synced file and as committed slabs."""
     rng = np.random.default_rng(0)
     to_file, to_table = [], []
-    for epoch in range(epochs):
-        loss = rng.random(rows, dtype=np.float32)
-        to_file.append(_seconds(lambda loss=loss, epoch=epoch: _write_file(folder / f"{epoch}.bin", loss)))
-        (folder / f"{epoch}.bin").unlink()
-        to_table.append(_seconds(lambda loss=loss, epoch=epoch: _write_table(database, run_id, epoch, loss)))
+    for run_id, epoch in itertools.product(run_ids, range(epochs)):
+        loss, file = rng.random(rows, dtype=np.float32), folder / f"{epoch}.bin"
+        to_file.append(_seconds(lambda file=file, loss=loss: _write_file(file, loss)))
+        file.unlink()
+        to_table.append(_seconds(lambda at=(run_id, epoch), loss=loss: _write_table(database, *at, loss)))
     return statistics.median(to_file), statistics.median(to_table)
 
 
@@ -171,8 +181,10 @@ def _seconds(step: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def _median(step: Callable[[], Any], times: int) -> float:
-    return statistics.median(_seconds(step) for _ in range(times))
+def _medians_in_turn(*steps: Callable[[], Any], times: int) -> list[float]:
+    """Median seconds of each step. They take turns, since machines slow down; the first turn does not count."""
+    seconds = [[_seconds(step) for step in steps] for _ in range(times + 1)]
+    return [statistics.median(column) for column in zip(*seconds[1:], strict=True)]
 
 
 def _missed(figures: dict[str, dict[str, float]]) -> list[str]:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from sondage.errors import Conflict, InvalidInput
 from store import runs
 from store.bulk import driver_connection
+from store.curves import write_blocks
 from store.tables import (
     SHARD_ROWS,
     CurveBlock,
@@ -128,14 +129,9 @@ def _withdraw_closing(session: Session, run_id: int, part: Part) -> None:
 
 
 def write_block(session: Session, run_id: int, part: Part) -> None:
-    """Through the driver, in binary: 256 KiB of bytea as hexadecimal text would cost three times as much."""
-    with driver_connection(session).cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO curve_blocks (run_id, channel, epoch, shard, dtype, num_rows, data)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %b) ON CONFLICT (run_id, channel, epoch, shard)"
-            " DO UPDATE SET dtype = EXCLUDED.dtype, num_rows = EXCLUDED.num_rows, data = EXCLUDED.data",
-            [run_id, part.channel, part.epoch, part.shard, part.dtype, part.num_rows, part.data],
-        )
+    """In place of what is there."""
+    place = (run_id, part.channel, part.epoch, part.shard)
+    write_blocks(session, [(*place, part.dtype, part.num_rows, part.data)])
 
 
 def _write_part(session: Session, run_id: int, part: Part) -> None:
