@@ -18,6 +18,7 @@ from app.api.problems import problems
 from app.deps import RecordProject, ServerDep, SessionDep
 from sondage.errors import InvalidInput
 from sondage.wire import Upload
+from store.durable import make_folder, rename
 
 router = APIRouter(prefix="/uploads", tags=["datasets"])
 BODY: dict[str, Any] = {
@@ -45,9 +46,9 @@ async def upload(
     name = safe_name(filename)
     partial = folder / f"{PARTIAL}{number}"
     try:
-        await run_in_threadpool(partial.mkdir, parents=True)
+        await run_in_threadpool(make_folder, partial)
         size, digest = await _receive(request.stream(), partial / name)
-        await run_in_threadpool(partial.rename, folder / number)
+        await run_in_threadpool(rename, partial, folder / number)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise

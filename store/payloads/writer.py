@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import secrets
 import shutil
 import time
@@ -17,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from sondage.errors import Conflict, DataFolderError, InvalidInput
+from store.durable import make_folder, rename, sync
 from store.payloads.form import META, Column, Form, Meta
 
 _PARTIAL = ".partial-"
@@ -54,7 +54,7 @@ class PayloadWriter:
 
     def __enter__(self) -> PayloadWriter:
         with disk_errors(self.folder):
-            self.folder.mkdir(parents=True)
+            make_folder(self.folder)
         return self
 
     def __exit__(
@@ -123,8 +123,8 @@ class PayloadWriter:
             meta = self._file.finish(self._columns)
             (self.folder / META).write_text(meta.to_json(), encoding="utf-8")
             for path in sorted(self.folder.iterdir()):
-                _sync(path)
-            _sync(self.folder)
+                sync(path)
+            sync(self.folder)
         self._is_durable = True
 
     def publish(self, folder: Path, *, replace: bool = False) -> None:
@@ -271,17 +271,8 @@ def disk_errors(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _rename(partial: Path, folder: Path) -> None:
     if folder.exists():
         raise Conflict(f"There is a payload at {folder} already; remove it first.")
     with disk_errors(partial):
-        partial.rename(folder)
-        _sync(folder.parent)
+        rename(partial, folder)

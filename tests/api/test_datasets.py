@@ -128,6 +128,22 @@ def test_an_upload_becomes_a_source(empty: World) -> None:
     empty.post("/datasets", 202, json={"name": "mine", "source": source})
 
 
+def test_an_upload_outlasts_a_power_cut(empty: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file, its folder's names and, after the rename, the folder above are synced before the answer."""
+    synced: list[int] = []
+    real = os.fsync
+
+    def sync(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    upload = empty.post("/uploads?filename=a.csv", 201, content=b"x" * 1000)
+    parent = empty.settings.data_dir / "uploads"
+    places = [(parent / upload["id"] / "a.csv"), parent / upload["id"], parent]
+    assert synced[-3:] == [path.stat().st_ino for path in places]
+
+
 def test_an_empty_upload_is_none(empty: World) -> None:
     empty.post("/uploads?filename=a.csv", 422, content=b"")
     empty.post("/uploads", 422, content=b"x")
