@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import psycopg
+from numpy.typing import NDArray
 from psycopg import sql
 from sqlalchemy.orm import Session
+
+_COPY_ROWS = 16_384
+_COPY_SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_COPY_END = b"\xff\xff"
+_ELEMENT_OIDS = {"bool": 16, "int16": 21, "int32": 23, "int64": 20, "float32": 700, "float64": 701}
 
 
 def driver_connection(session: Session) -> psycopg.Connection[Any]:
@@ -46,3 +54,97 @@ def fetch_binary(session: Session, query: str, parameters: Sequence[object]) -> 
     with driver_connection(session).cursor(binary=True) as cursor:
         cursor.execute(query, parameters)
         yield from cursor
+
+
+@dataclass(frozen=True)
+class BulkColumn:
+    """One column of many rows, for `copy_columns`.
+
+    Parameters
+    ----------
+    values : array, shape (rows,) or (rows, n)
+        bool, int16, int32, int64, float32 or float64; with two axes an array of n numbers in every row.
+    missing : bool array, shape (rows,), optional
+        Where the row has NULL.
+    """
+
+    values: NDArray[Any]
+    missing: NDArray[np.bool_] | None = None
+
+
+def copy_columns(session: Session, table: str, columns: Mapping[str, BulkColumn]) -> None:
+    """Insert many rows of numbers by binary COPY, inside the session's transaction.
+
+    The rows are laid out by numpy, not one by one in Python, which takes a fifth of the time. Rows that miss the same
+    values are sent together, so the order of the table is not that of the arrays.
+
+    Raises
+    ------
+    TypeError
+        For a dtype that is not one of those of `BulkColumn`: it is the type of the column.
+    """
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with driver_connection(session).cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(_COPY_SIGNATURE)
+        for rows, missing in _alike(columns):
+            for start in range(0, len(rows), _COPY_ROWS):
+                copy.write(_as_records(columns, rows[start : start + _COPY_ROWS], missing))
+        copy.write(_COPY_END)
+
+
+def _alike(columns: Mapping[str, BulkColumn]) -> Iterator[tuple[NDArray[np.intp], frozenset[str]]]:
+    """Rows that miss the same columns, with the names of these."""
+    num_rows = len(next(iter(columns.values())).values)
+    with_gaps = {name: column.missing for name, column in columns.items() if column.missing is not None}
+    pattern = np.zeros(num_rows, dtype=np.int64)
+    for bit, missing in enumerate(with_gaps.values()):
+        pattern |= missing.astype(np.int64) << bit
+    for found in np.unique(pattern):
+        names = frozenset(name for bit, name in enumerate(with_gaps) if found >> bit & 1)
+        yield np.flatnonzero(pattern == found), names
+
+
+def _as_records(columns: Mapping[str, BulkColumn], rows: NDArray[np.intp], missing: frozenset[str]) -> bytes:
+    """Rows as Postgres reads them: the number of fields, then for each its length in bytes (−1: NULL) and its value."""
+    fields: list[tuple[str, str] | tuple[str, str, tuple[int, ...]]] = [("fields", ">i2")]
+    for name, column in columns.items():
+        fields.append((f"{name} length", ">i4"))
+        if name not in missing:
+            fields += _layout(name, column.values)
+    records = np.zeros(len(rows), dtype=fields)
+    records["fields"] = len(columns)
+    for name, column in columns.items():
+        if name in missing:
+            records[f"{name} length"] = -1
+        else:
+            _fill(records, name, column.values[rows])
+    return records.tobytes()
+
+
+def _layout(name: str, values: NDArray[Any]) -> list[tuple[str, str] | tuple[str, str, tuple[int, ...]]]:
+    kind = _wire_type(values)
+    if values.ndim == 1:
+        return [(name, kind)]
+    # Of an array: its axes, whether it has NULLs, the type of an element; of the axis its length and first index.
+    element = np.dtype([("length", ">i4"), ("value", kind)])
+    return [(f"{name} head", ">i4", (5,)), (name, element, (values.shape[1],))]  # type: ignore[list-item]  # a dtype
+
+
+def _fill(records: NDArray[Any], name: str, values: NDArray[Any]) -> None:
+    if values.ndim == 1:
+        records[f"{name} length"] = values.itemsize
+        records[name] = values
+        return
+    width = values.shape[1]
+    records[f"{name} length"] = 20 + width * (4 + values.itemsize)
+    records[f"{name} head"] = (1, 0, _ELEMENT_OIDS[values.dtype.name], width, 1)
+    records[name]["length"] = values.itemsize
+    records[name]["value"] = values
+
+
+def _wire_type(values: NDArray[Any]) -> str:
+    if values.dtype.name not in _ELEMENT_OIDS:
+        raise TypeError(f"{values.dtype} has no type in Postgres; use one of {', '.join(_ELEMENT_OIDS)}")
+    return values.dtype.newbyteorder(">").str

@@ -156,14 +156,22 @@ class Example(Base):
 
 
 class Suite(Base):
-    """A named, versioned set of probes: generators, or keys of existing examples (`suite_members`)."""
+    """A named, versioned set of probes.
+
+    `generated`: by generators. `uploaded`: keys of examples that a dataset has (`suite_members`), which serve as they
+    are. `examples`: the user's own, which are a small dataset version (`suite_members` say which is what) and are
+    planted beside the dataset's; generators may come with them.
+    """
 
     __tablename__ = "suites"
     __table_args__ = (
         UniqueConstraint("project_id", "name", "version"),
         UniqueConstraint("project_id", "name", "digest"),
-        CheckConstraint(_one_of("kind", ("generated", "uploaded")), name="kind_is_known"),
+        CheckConstraint(_one_of("kind", ("generated", "uploaded", "examples")), name="kind_is_known"),
         CheckConstraint("(kind = 'uploaded') = (dataset_id IS NOT NULL)", name="uploaded_has_a_dataset"),
+        CheckConstraint(
+            "(kind = 'examples') = (examples_dataset_id IS NOT NULL)", name="examples_have_a_dataset"
+        ),
     )
 
     id: Mapped[int] = _identity()
@@ -176,11 +184,18 @@ class Suite(Base):
     dataset_id: Mapped[int | None] = mapped_column(
         BigInteger, ForeignKey("datasets.id", ondelete="RESTRICT"), index=True
     )
+    """Of an uploaded one: whose examples its keys name."""
+    examples_dataset_id: Mapped[int | None] = mapped_column(
+        BigInteger, ForeignKey("datasets.id", ondelete="RESTRICT"), index=True
+    )
+    """The user's own examples that are planted."""
+    notes: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")
+    """What was noticed when it was made."""
     created_at: Mapped[datetime] = _created_at()
 
 
 class SuiteMember(Base):
-    """One known example of an uploaded suite."""
+    """One example of a suite, known or of the user's own."""
 
     __tablename__ = "suite_members"
     __table_args__ = (CheckConstraint(_one_of("role", ("fit", "held_out")), name="role_is_known"),)
@@ -189,7 +204,7 @@ class SuiteMember(Base):
         BigInteger, ForeignKey("suites.id", ondelete="CASCADE"), primary_key=True
     )
     index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    """Of the suite's dataset."""
+    """Of the dataset that the suite names, or of that of its own examples."""
     category: Mapped[str] = mapped_column(Text)
     role: Mapped[str] = mapped_column(Text)
 
@@ -237,6 +252,7 @@ class RunProbe(Base):
     __table_args__ = (
         Index("ix_run_probes__run_id_source_row", "run_id", "source_row"),
         CheckConstraint(_one_of("role", ("fit", "held_out")), name="role_is_known"),
+        CheckConstraint("source_row IS NULL OR example_index IS NULL", name="made_or_own"),
     )
 
     run_id: Mapped[int] = mapped_column(
@@ -246,8 +262,10 @@ class RunProbe(Base):
     category: Mapped[str] = mapped_column(Text)
     role: Mapped[str] = mapped_column(Text)
     generator: Mapped[str] = mapped_column(Text)
-    source_row: Mapped[int] = mapped_column(BigInteger)
-    """The example it was made from, whose place it takes."""
+    source_row: Mapped[int | None] = mapped_column(BigInteger)
+    """The example it was made from, whose place it takes; null for one of the user's own, which takes nobody's."""
+    example_index: Mapped[int | None] = mapped_column(BigInteger)
+    """Of the user's own: which of the run's suite's own examples it is; null where these are not on the server."""
     label: Mapped[int] = mapped_column(Integer)
     """The label the training was given for it."""
 
@@ -399,7 +417,8 @@ class TaggingProbe(Base):
     row: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     category: Mapped[str] = mapped_column(Text)
     role: Mapped[str] = mapped_column(Text)
-    source_row: Mapped[int] = mapped_column(BigInteger)
+    source_row: Mapped[int | None] = mapped_column(BigInteger)
+    """As in `run_probes`."""
 
 
 class Tag(Base):
@@ -412,9 +431,9 @@ class Tag(Base):
         Index("ix_tags__tagging_id_label_position", "tagging_id", "label", "position"),
     )
 
-    tagging_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("taggings.id", ondelete="CASCADE"), primary_key=True
-    )
+    tagging_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """No foreign key: it would look the tagging up for every row, which took half of the time of writing a million
+    tags. A trigger of the migration deletes tags with their tagging; who writes them locks the tagging first."""
     index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     position: Mapped[int] = mapped_column(BigInteger)
     """Place in the suspicious list, 0 worst; ties in suspicion are broken by the mean loss."""

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Select, exists, func, select
+from sqlalchemy import ColumnElement, Select, delete, exists, func, select
 from sqlalchemy.orm import Session
 
 from sondage.errors import NotFound
 from store import decisions
-from store.bulk import copy_in
-from store.tables import Decision, Tag
+from store.bulk import BulkColumn, copy_columns
+from store.tables import Decision, Tag, Tagging
 
 UNSURE = -1
-COLUMNS = (
-    "tagging_id",
-    "index",
-    "position",
-    "tag",
-    "suspicion",
-    "label",
-    "suggested_label",
-    "displaced",
-    "probabilities",
-)
-TYPES = ("int8", "int8", "int8", "int2", "float4", "int4", "int4", "bool", "float4[]")
 
 
 @dataclass(frozen=True)
@@ -71,11 +59,60 @@ def _decided(word: str, dataset_id: int) -> ColumnElement[bool]:
     return Tag.index.in_(decisions.decided_statement(dataset_id=dataset_id, word=word))
 
 
-def write(session: Session, *, tagging_id: int, rows: Iterable[Sequence[Any]]) -> None:
-    """Replace the tags of a tagging by (index, position, tag, suspicion, label, suggested_label, displaced,
-    probabilities)."""
-    session.execute(Tag.__table__.delete().where(Tag.tagging_id == tagging_id))  # type: ignore[attr-defined]  # a Table
-    copy_in(session, "tags", COLUMNS, TYPES, ((tagging_id, *row) for row in rows))
+@dataclass(frozen=True)
+class TagColumns:
+    """The tags of a tagging, column by column.
+
+    Parameters
+    ----------
+    index, position : int64 arrays, shape (n,)
+        Of the example; its place in the suspicious list, 0 worst.
+    tag : int16 array, shape (n,)
+        Number of the category, −1 `unsure`.
+    suspicion : float32 array, shape (n,)
+        0…1, NaN where there is none; `probabilities`, float32, shape (n, categories), says nothing there.
+    label, suggested_label : int32 arrays, shape (n,)
+        The given label; the suggested one, −1 where there is none.
+    displaced : bool array, shape (n,)
+    """
+
+    index: NDArray[np.int64]
+    position: NDArray[np.int64]
+    tag: NDArray[np.int16]
+    suspicion: NDArray[np.float32]
+    label: NDArray[np.int32]
+    suggested_label: NDArray[np.int32]
+    displaced: NDArray[np.bool_]
+    probabilities: NDArray[np.float32]
+
+
+def write(session: Session, *, tagging_id: int, columns: TagColumns) -> None:
+    """Replace the tags of a tagging. It is locked against deletion, as a foreign key would do row by row.
+
+    Raises
+    ------
+    NotFound
+        There is no such tagging any more.
+    """
+    if session.get(Tagging, tagging_id, with_for_update={"read": True, "key_share": True}) is None:
+        raise NotFound(f"There is no tagging {tagging_id} any more.")
+    session.execute(delete(Tag).where(Tag.tagging_id == tagging_id))
+    unseen = np.isnan(columns.suspicion)
+    copy_columns(
+        session,
+        "tags",
+        {
+            "tagging_id": BulkColumn(np.full(len(columns.index), tagging_id, dtype=np.int64)),
+            "index": BulkColumn(columns.index),
+            "position": BulkColumn(columns.position),
+            "tag": BulkColumn(columns.tag),
+            "suspicion": BulkColumn(columns.suspicion, unseen),
+            "label": BulkColumn(columns.label),
+            "suggested_label": BulkColumn(columns.suggested_label, columns.suggested_label < 0),
+            "displaced": BulkColumn(columns.displaced),
+            "probabilities": BulkColumn(columns.probabilities, unseen),
+        },
+    )
 
 
 def get(session: Session, *, tagging_id: int, index: int) -> Tag:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sqlalchemy.orm import Session
 
 from store import curves, datasets, jobs, projects, runs, scores, suites, taggings, tags
 from store.tables import Dataset, Job, Project, Run, Suite, Tagging
+from store.tags import TagColumns
 
 NUM_EXAMPLES, NUM_PROBES, NUM_EPOCHS = 6, 2, 3
 FILL_DISK = """
@@ -111,12 +114,28 @@ def a_finished_tagging(session: Session) -> Planted:
     return Planted(projects.ensure(session), dataset, suite, run, job, tagging)
 
 
+def tag_columns(rows: Sequence[tuple[Any, ...]]) -> TagColumns:
+    """From rows (index, position, tag, suspicion, label, suggested label, displaced, probabilities), with None."""
+    index, position, tag, suspicion, label, suggested, displaced, probabilities = zip(*rows, strict=True)
+    width = len(next(shares for shares in probabilities if shares is not None))
+    return TagColumns(
+        index=np.array(index),
+        position=np.array(position),
+        tag=np.array(tag, dtype=np.int16),
+        suspicion=np.array(suspicion, dtype=np.float32),
+        label=np.array(label, dtype=np.int32),
+        suggested_label=np.array([-1 if one is None else one for one in suggested], dtype=np.int32),
+        displaced=np.array(displaced),
+        probabilities=np.array([shares or [np.nan] * width for shares in probabilities], dtype=np.float32),
+    )
+
+
 def save_tags(session: Session, tagging: Tagging, dataset: Dataset) -> None:
     rows = [
         (index, index, index % 2, 1 - index / 10, index % 2, None, False, [0.5, 0.5])
         for index in range(dataset.num_examples - 1)
     ]
-    tags.write(session, tagging_id=tagging.id, rows=rows)
+    tags.write(session, tagging_id=tagging.id, columns=tag_columns(rows))
     probes = [(run_id, 6, "noisy", "fit", 0) for run_id in _run_ids(session, tagging)]
     taggings.save_probes(session, tagging_id=tagging.id, probes=probes)
     taggings.save_report(

@@ -22,6 +22,7 @@ from store import curves, datasets, jobs, projects, runs, scores, suites, taggin
 from store import tables as t
 from store.engine import Database, transaction
 from store.payloads import Column, Form, PayloadWriter
+from tests.rows import tag_columns
 
 BASE = "http://127.0.0.1:8000"
 CLASSES = ["cat", "dog", "bird", "=fox()"]
@@ -256,7 +257,7 @@ def add_tagging(
         suggested = 0 if index == 1 else None
         rows.append((index, NUM_TRAIN if unsure else index, tag, None if unsure else noisy,
                      int(given_labels()[index]), suggested, unsure, shares))  # fmt: skip
-    tags.write(session, tagging_id=tagging.id, rows=rows)
+    tags.write(session, tagging_id=tagging.id, columns=tag_columns(rows))
     taggings.save_probes(session, tagging_id=tagging.id, probes=_probes_used(trained))
     taggings.save_report(
         session, tagging_id=tagging.id, categories=CATEGORIES, calibration="none", report={"accuracy": 0.75}

@@ -8,10 +8,11 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
+from sondage.errors import NotFound
 from store import decisions, taggings, tags
 from store.tables import Tag
 from store.tags import Filter
-from tests.rows import a_dataset, a_run, a_suite
+from tests.rows import a_dataset, a_run, a_suite, save_tags, tag_columns
 
 NUM = 3000
 WORDS = ["keep", "exclude", "unsure"]
@@ -26,7 +27,7 @@ def test_decisions_are_looked_up_once_and_not_per_tag(session: Session, word: st
         session, project_id=dataset.project_id, runs=[run], suite_id=suite.id, tagger="reference"
     )
     rows = [(index, index, 0, 0.5, 0, None, False, [1.0]) for index in range(NUM)]
-    tags.write(session, tagging_id=tagging.id, rows=rows)
+    tags.write(session, tagging_id=tagging.id, columns=tag_columns(rows))
     rng = np.random.default_rng(0)
     made = [(int(index), WORDS[index % 7 % 3], None, "") for index in rng.integers(0, NUM, 2000)]
     made += [(int(index), "keep", None, "") for index in rng.integers(0, NUM, 500)]
@@ -46,3 +47,24 @@ def test_decisions_are_looked_up_once_and_not_per_tag(session: Session, word: st
     words = statement.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
     plan = "\n".join(session.scalars(text(f"EXPLAIN {words}")))
     assert "SubPlan" not in plan, plan
+
+
+def test_tags_go_with_their_tagging_and_no_others(session: Session) -> None:
+    dataset, suite = a_dataset(session), a_suite(session)
+    run = a_run(session, dataset)
+    made = [
+        taggings.create(session, project_id=dataset.project_id, runs=[run], suite_id=suite.id, tagger=name)
+        for name in ("reference", "other")
+    ]
+    for tagging in made:
+        save_tags(session, tagging, dataset)
+    session.delete(made[0])
+    session.flush()
+    left = session.scalars(select(Tag.tagging_id).distinct()).all()
+    assert left == [made[1].id]
+
+
+def test_no_tags_for_a_tagging_that_is_gone(session: Session) -> None:
+    columns = tag_columns([(0, 0, 0, 0.5, 0, None, False, [1.0])])
+    with pytest.raises(NotFound, match="77"):
+        tags.write(session, tagging_id=77, columns=columns)

@@ -21,6 +21,7 @@ from sondage.types import AnyArray, PerRow, Rows
 from store import curves, examples, jobs, runs, scores, suites, taggings, tags
 from store.examples import ExampleColumns
 from store.tables import Dataset, Run, Suite, Tagging
+from store.tags import TagColumns
 from worker.context import Work
 
 REPORT_SECONDS = 0.5
@@ -88,7 +89,7 @@ def _store(work: Work, subject: _Subject, found: _Found) -> None:
     with work.transaction() as session:
         # Two taggings of the same runs replace the same scores: one after the other.
         dataset = session.get_one(Dataset, subject.dataset.id, with_for_update={"key_share": True})
-        tags.write(session, tagging_id=tagging.id, rows=_tag_rows(result, subject.columns))
+        tags.write(session, tagging_id=tagging.id, columns=_tag_columns(result, subject.columns))
         taggings.save_probes(session, tagging_id=tagging.id, probes=_probe_rows(subject.run_ids, result))
         for method, bad_end, values in found.scores:
             scores.save(
@@ -213,26 +214,22 @@ def _without(of_run: Curves, displaced: Rows, num_examples: int) -> Curves:
     return examples_only
 
 
-def _tag_rows(result: TaggingResult, columns: ExampleColumns) -> Iterator[tuple[Any, ...]]:
+def _tag_columns(result: TaggingResult, columns: ExampleColumns) -> TagColumns:
     """One row per example of the train split; the other splits have no curves and get no tags."""
     train = columns.train_rows
     position = np.empty(len(columns.labels), dtype=np.int64)
     listed = result.order[np.isin(result.order, train, assume_unique=True)]
     position[listed] = np.arange(len(listed))
-    for index in train.tolist():
-        suspicion = float(result.suspicion[index])
-        suggested = int(result.suggested_label[index])
-        unseen = np.isnan(suspicion)
-        yield (
-            index,
-            int(position[index]),
-            int(result.tag[index]),
-            None if unseen else suspicion,
-            int(columns.labels[index]),
-            None if suggested < 0 else suggested,
-            bool(result.displaced[index]),
-            None if unseen else result.probabilities[index].tolist(),
-        )
+    return TagColumns(
+        index=train,
+        position=position[train],
+        tag=result.tag[train],
+        suspicion=result.suspicion[train],
+        label=columns.labels[train].astype(np.int32),
+        suggested_label=result.suggested_label[train].astype(np.int32),
+        displaced=result.displaced[train],
+        probabilities=result.probabilities[train],
+    )
 
 
 def _probe_rows(run_ids: Sequence[int], result: TaggingResult) -> Iterator[tuple[int, int, str, str, int]]:
