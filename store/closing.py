@@ -1,7 +1,9 @@
 """③ Closing epochs of recorded runs: everything that was announced is there, or nothing is closed.
 
-Of several ranks the last one closes the epoch: their parts become blocks, in one transaction. Where several saw a row
-(a distributed sampler pads with duplicates), the lowest rank's value counts.
+Of several ranks the last one closes the epoch: their parts become blocks, in one transaction. Of a row that several
+saw, the lowest rank's value counts: a distributed sampler pads with duplicates, and these say nothing new. A run that
+records the channel `count` says how often each rank saw each row, as where examples are drawn with replacement: then
+the counts are added, and floats become the mean over all that was seen.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from sondage.recorder.channels import COUNT
 from store import runs
 from store.bulk import fetch_binary
 from store.curve_parts import (
@@ -190,13 +193,10 @@ def merge(session: Session, *, run: Run, recording: Recording, epoch: int) -> No
     if not closings:
         raise IncompleteEpoch(f"No rank has closed its part of epoch {epoch}; there is nothing to close.")
     ranks = [closing.rank for closing in closings]
-    seen = {
-        name: sum(
-            _merge_shard(session, run, epoch, ranks, name, dtype, shard)
-            for shard in range(num_shards(run.num_rows))
-        )
-        for name, dtype in recording.channels.items()
-    }
+    seen = dict.fromkeys(recording.channels, 0)
+    for shard in range(num_shards(run.num_rows)):
+        for name, number in _merge_shard(session, run, recording, epoch, ranks, shard).items():
+            seen[name] += number
     session.execute(delete(CurvePart).where(CurvePart.run_id == run.id, CurvePart.epoch == epoch))
     missing = sorted(set(range(recording.world_size)) - set(ranks))
     of_all = {"counts": seen, "coverage": coverage(session, run, seen), "missing_ranks": missing or None}
@@ -205,17 +205,29 @@ def merge(session: Session, *, run: Run, recording: Recording, epoch: int) -> No
 
 
 def _merge_shard(
-    session: Session, run: Run, epoch: int, ranks: Sequence[int], channel: str, dtype: str, shard: int
-) -> int:
-    """One block of the parts of some ranks. How many of its rows were seen."""
-    query = (
-        "SELECT data FROM curve_parts WHERE run_id = %s AND epoch = %s AND channel = %s AND shard = %s"
-        " AND rank = ANY(%s) ORDER BY rank"
-    )
-    little = np.dtype(dtype).newbyteorder("<")
-    found = fetch_binary(session, query, [run.id, epoch, channel, shard, list(ranks)])
-    merged, seen = combine([np.frombuffer(data, little) for (data,) in found])
-    write_block(session, run.id, Part(channel, epoch, shard, 0, dtype, merged.tobytes()))
+    session: Session, run: Run, recording: Recording, epoch: int, ranks: Sequence[int], shard: int
+) -> dict[str, int]:
+    """The blocks of a shard of the parts of some ranks. Per channel, how many rows were seen."""
+
+    def parts(channel: str) -> list[Array]:
+        query = (
+            "SELECT data FROM curve_parts WHERE run_id = %s AND epoch = %s AND channel = %s AND shard = %s"
+            " AND rank = ANY(%s) ORDER BY rank"
+        )
+        little = np.dtype(recording.channels[channel]).newbyteorder("<")
+        found = fetch_binary(session, query, [run.id, epoch, channel, shard, list(ranks)])
+        return [np.frombuffer(data, little) for (data,) in found]
+
+    counts = parts(COUNT) if COUNT in recording.channels else None
+    seen = {}
+    for channel, dtype in recording.channels.items():
+        if counts is None:
+            merged, seen[channel] = combine(parts(channel))
+        elif channel == COUNT:
+            merged, seen[channel] = added(counts)
+        else:
+            merged, seen[channel] = mean(parts(channel), counts)
+        write_block(session, run.id, Part(channel, epoch, shard, 0, dtype, merged.tobytes()))
     return seen
 
 
@@ -227,6 +239,43 @@ def combine(parts: Sequence[Array]) -> tuple[Array, int]:
         np.copyto(merged, part, where=unseen)
         unseen &= ~is_seen(part)
     return merged, int(len(merged) - unseen.sum())
+
+
+def added(counts: Sequence[Array]) -> tuple[Array, int]:
+    """How often each row was seen by all ranks, and how many rows were at all. Never beyond what the dtype holds."""
+    dtype = counts[0].dtype
+    total = _times(counts).sum(axis=0)
+    return np.minimum(total, np.iinfo(dtype).max).astype(dtype), int((total > 0).sum())
+
+
+def mean(parts: Sequence[Array], counts: Sequence[Array]) -> tuple[Array, int]:
+    """Parts of the same rows, and how often each rank saw each row, lowest rank first.
+
+    Of each row the mean of floats over all that was seen; of integers the lowest rank's value; and how many rows were
+    seen.
+
+    Notes
+    -----
+    Each part holds its rank's mean *m* of *c* values: of all it is the sum of *c m* by the sum of *c*, in float64.
+    A value that is NaN or infinite makes the mean so, as it does within one rank; what was not seen weighs nothing.
+    """
+    times = _times(counts)
+    total = times.sum(axis=0)
+    seen = total > 0
+    if parts[0].dtype.kind != "f":
+        return combine(parts)[0], int(seen.sum())
+    merged = np.full_like(parts[0], np.nan)
+    with np.errstate(invalid="ignore"):  # infinity less infinity is NaN, and that is what is kept
+        sums = sum(
+            np.where(of > 0, part.astype(np.float64), 0) * of for part, of in zip(parts, times, strict=True)
+        )
+        merged[seen] = sums[seen] / total[seen]
+    return merged, int(seen.sum())
+
+
+def _times(counts: Sequence[Array]) -> NDArray[np.int64]:
+    """Counts [ranks, rows]; a rank that sent no value of a row (−1) did not see it."""
+    return np.maximum(np.stack(counts).astype(np.int64), 0)
 
 
 def is_seen(values: Array) -> NDArray[np.bool_]:

@@ -228,6 +228,25 @@ def test_parts_of_two_ranks_merge_and_the_lowest_counts_twice_seen_rows_once(emp
         assert session.query(CurvePart).count() == 0
 
 
+def test_examples_drawn_by_several_ranks_have_their_mean(empty: World) -> None:
+    """Row 0 was drawn three times by rank 0 and once by rank 1; row 1 by rank 1 alone; row 2 by nobody."""
+    channels = {"loss": "float32", "predicted": "int16", "count": "int32"}
+    run = recorder(empty, num=3, world_size=2, channels=channels)
+    sent = {
+        0: {"loss": [1.0, np.nan, np.nan], "predicted": [0, -1, -1], "count": [3, 0, 0]},
+        1: {"loss": [5.0, 4.0, np.nan], "predicted": [1, 1, -1], "count": [1, 2, 0]},
+    }
+    for rank, of_rank in sent.items():
+        for name, values in of_rank.items():
+            assert run.put(np.array(values, channels[name]), name, 0, rank=rank).status_code == 200
+        run.close(0, rank=rank)
+    assert run.curves("loss") == [[2.0], [4.0], [None]]
+    assert run.curves("count") == [[4], [2], [0]]
+    assert run.curves("predicted") == [[0], [1], [None]], "a class has no mean: the lowest rank's"
+    assert run.epochs()[0]["counts"] == {"loss": 2, "predicted": 2, "count": 2}
+    assert run.epochs()[0]["coverage"] == pytest.approx(2 / 3)
+
+
 def test_a_late_duplicate_of_a_rank_is_known_again(empty: World) -> None:
     run = recorder(empty, world_size=2)
     for rank in range(2):

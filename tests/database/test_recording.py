@@ -87,6 +87,52 @@ def test_combining_changes_no_part() -> None:
     np.testing.assert_array_equal(first, [np.nan, 1])
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.integers(1, 4), st.integers(1, 8), st.sampled_from(["<f4", "<f2"]))
+def test_the_mean_over_ranks_is_the_mean_of_all_that_was_seen(
+    data: st.DataObject, ranks: int, rows: int, dtype: str
+) -> None:
+    """Against a loop over every single value: each rank keeps a mean and a count, as the recorder does."""
+    one = st.lists(st.integers(0, 50), max_size=3)
+    seen = data.draw(st.lists(st.lists(one, min_size=rows, max_size=rows), min_size=ranks, max_size=ranks))
+    parts = [np.array([np.mean(of) if of else np.nan for of in rank], "<f4").astype(dtype) for rank in seen]
+    counts = [np.array([len(of) for of in rank], "<i4") for rank in seen]
+    merged, number = closing.mean(parts, counts)
+    total, of_all = closing.added(counts)
+    tolerance = 1e-6 if dtype == "<f4" else 2e-3
+    for row in range(rows):
+        values = [value for rank in seen for value in rank[row]]
+        assert total[row] == len(values)
+        if values:
+            assert merged[row] == pytest.approx(sum(values) / len(values), rel=tolerance, abs=tolerance)
+        else:
+            assert np.isnan(merged[row])
+    assert merged.dtype == dtype
+    assert number == of_all == sum(any(rank[row] for rank in seen) for row in range(rows))
+
+
+def test_what_one_rank_saw_alone_keeps_its_bits() -> None:
+    values = np.random.default_rng(0).gamma(1, 1, 1000).astype("<f4")
+    of_one = np.random.default_rng(1).integers(1, 1_000_000, 1000).astype("<i4")
+    merged, _ = closing.mean([values, np.full(1000, np.nan, "<f4")], [of_one, np.zeros(1000, "<i4")])
+    np.testing.assert_array_equal(merged, values)
+
+
+def test_losses_that_are_not_finite_stay_so_over_ranks() -> None:
+    first, second = np.array([np.inf, np.nan, np.inf, 1], "<f4"), np.array([1, 1, -np.inf, np.nan], "<f4")
+    counts = [np.array([1, 1, 1, 1], "<i4"), np.array([1, 1, 1, 0], "<i4")]
+    merged, seen = closing.mean([first, second], counts)
+    np.testing.assert_array_equal(merged, np.array([np.inf, np.nan, np.nan, 1], "<f4"))
+    assert seen == 4
+
+
+def test_counts_of_a_small_dtype_do_not_wrap() -> None:
+    counts = [np.array([100, -1, 0], "<i1"), np.array([100, 2, -1], "<i1")]
+    total, seen = closing.added(counts)
+    np.testing.assert_array_equal(total, np.array([127, 2, 0], "<i1"))
+    assert seen == 2
+
+
 def test_ranks_over_several_shards(session: Session) -> None:
     num = SHARD_ROWS + 2
     run = _begin(session, dataset=a_dataset(session, num=num), num_rows=num, world_size=2)
