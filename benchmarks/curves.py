@@ -25,7 +25,8 @@ import numpy as np
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from store import curves, datasets, projects, runs
+from benchmarks._worlds import new_run
+from store import curves, runs
 from store.bulk import fetch_binary
 from store.engine import Database, migrate, open_database, transaction
 
@@ -62,7 +63,7 @@ def main() -> int:
 def measure(database: Database, folder: Path, name: str, rows: int, epochs: int) -> dict[str, float]:
     """All figures of one size, in one run; files and Postgres take turns epoch by epoch."""
     times = max(1, VALUES_MOVED // (rows * epochs))
-    run_ids = [_new_run(database, f"{name}-{number}", rows, epochs) for number in range(times)]
+    run_ids = [_new_run(database, f"{name}-{number}", epochs) for number in range(times)]
     file_seconds, table_seconds = _write(database, folder, run_ids, rows, epochs)
     run_id = run_ids[-1]
     with transaction(database.engine) as session:
@@ -90,32 +91,9 @@ def measure(database: Database, folder: Path, name: str, rows: int, epochs: int)
     }
 
 
-def _new_run(database: Database, name: str, rows: int, epochs: int) -> int:
+def _new_run(database: Database, name: str, epochs: int) -> int:
     with transaction(database.engine) as session:
-        project = projects.ensure(session)
-        new = datasets.NewDataset(
-            name=name,
-            fingerprint=name,
-            modality="vector",
-            class_names=["a", "b"],
-            keys=["0", "1"],
-            labels=np.array([0, 1]),
-            splits=["train", "train"],
-        )
-        dataset, _ = datasets.add(session, project_id=project.id, new=new)
-        run = runs.create(
-            session,
-            dataset=dataset,
-            name=name,
-            suite_id=None,
-            recipe={},
-            protocol={},
-            num_epochs=epochs,
-            seed=0,
-            slot=0,
-            num_slots=1,
-        )
-        return run.id
+        return new_run(session, name=name, num_epochs=epochs).id
 
 
 def _write(
