@@ -326,6 +326,10 @@ class Tagging(Answer):
     calibration: Calibration
     state: RunState
     job_id: int | None = None
+    recorded: bool = Field(
+        default=False,
+        description="Trained and recorded by a loop of the user's own: no job, no recipe, and `seed` says nothing.",
+    )
     created_at: datetime
     finished_at: datetime | None
 
@@ -451,6 +455,13 @@ class RunsCreated(Answer):
     runs: list[Run]
     jobs: list[Job]
     tagging: Tagging | None = None
+
+
+class RunAborted(Answer):
+    """A run that is to end, or has ended. One that a worker trains ends when its job does."""
+
+    run: Run
+    job: Job | None = Field(description="null where a loop of the user's own records it.")
 
 
 class Dependant(Answer):

@@ -72,7 +72,9 @@ def rows_of_shard(num_rows: int, shard: int) -> int:
 
 def require_running(run: Run) -> None:
     if run.state != "running":
-        raise RunClosed(f"Run {run.id} ({run.name}) is {run.state}; reopen it to record more.")
+        raise RunClosed(
+            f"Run {run.id} ({run.name}) is {run.state}. To record more, reopen it: sondage run reopen {run.id}."
+        )
 
 
 def put(session: Session, *, run: Run, recording: Recording, part: Part) -> bool:

@@ -12,6 +12,7 @@ that wait for the run are locked before it, as in `store.jobs`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ from sqlalchemy.orm import Session
 from sondage.errors import Conflict
 from store import closing, curve_parts, runs, taggings
 from store.tables import Dataset, Recording, Run, RunProbe, TaggingRun
+
+ABORTED = "It was aborted on the server."
 
 
 class RunDiffers(Conflict):
@@ -166,6 +169,11 @@ def get(session: Session, *, run: Run) -> Recording | None:
     return session.get(Recording, run.id)
 
 
+def among(session: Session, *, run_ids: Sequence[int]) -> set[int]:
+    """Those of these runs that are recorded from elsewhere."""
+    return set(session.scalars(select(Recording.run_id).where(Recording.run_id.in_(run_ids))))
+
+
 def finish(
     session: Session, *, project_id: int, run_id: int, state: str, message: str | None, force: bool
 ) -> tuple[Run, Recording]:
@@ -201,6 +209,19 @@ def finish(
     session.flush()
     session.refresh(run)
     return run, recording
+
+
+def abort(session: Session, *, project_id: int, run_id: int) -> Run:
+    """End a run from the server's side. What its epochs have closed stays; a run that has ended stays as it is.
+
+    The training is not touched. What its recorder sends from now on is refused (`RunClosed`) and waits in its spool,
+    until the run is reopened.
+    """
+    taggings.hold_waiting(session, run_id=run_id)
+    run, _ = held(session, project_id=project_id, run_id=run_id)
+    if run.state == "running":
+        finish(session, project_id=project_id, run_id=run_id, state="aborted", message=ABORTED, force=True)
+    return run
 
 
 def reopen(session: Session, *, project_id: int, run_id: int) -> tuple[Run, Recording]:

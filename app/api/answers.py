@@ -7,18 +7,24 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from sondage.wire import Run, Score, Tagging
-from store import jobs, runs, scores, taggings
+from store import jobs, recording, runs, scores, taggings
 from store import tables as t
 
 
 def run_answers(session: Session, found: Sequence[t.Run]) -> list[Run]:
-    """With the number of closed epochs and of the newest job."""
+    """With the number of closed epochs and of the newest job, and whether a loop of the user's own records it."""
     numbers = [run.id for run in found]
     done = runs.epochs_done(session, run_ids=numbers)
     job_ids = jobs.of_runs(session, run_ids=numbers)
+    recorded = recording.among(session, run_ids=numbers)
     return [
         Run.model_validate(
-            _columns(run) | {"epochs_done": done.get(run.id, 0), "job_id": job_ids.get(run.id)}
+            _columns(run)
+            | {
+                "epochs_done": done.get(run.id, 0),
+                "job_id": job_ids.get(run.id),
+                "recorded": run.id in recorded,
+            }
         )
         for run in found
     ]

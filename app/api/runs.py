@@ -26,8 +26,8 @@ from app.deps import (
     SessionDep,
 )
 from sondage.errors import Conflict, NotFound
-from sondage.wire import Deleted, Epoch, Job, Page, Probe, Run, RunCreate, RunsCreated, RunState
-from store import datasets, jobs, runs
+from sondage.wire import Deleted, Epoch, Job, Page, Probe, Run, RunAborted, RunCreate, RunsCreated, RunState
+from store import datasets, jobs, recording, runs, suites
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 
@@ -84,13 +84,21 @@ def delete_run(project: AdminProject, session: SessionDep, run_id: Number, delet
 
 
 @router.post("/{run_id}/abort", responses=problems(409))
-def abort_run(project: RecordProject, session: SessionDep, run_id: Number) -> Job:
-    """End its job. What has been recorded stays."""
+def abort_run(project: RecordProject, session: SessionDep, run_id: Number) -> RunAborted:
+    """End its job; of a run that is recorded from elsewhere, the recording. What has been recorded stays.
+
+    A training elsewhere goes on. What it sends is answered with 409 `run_closed` until the run is reopened.
+    """
     run = runs.get(session, project_id=project.id, run_id=run_id)
+    if recording.get(session, run=run) is not None:
+        ended = recording.abort(session, project_id=project.id, run_id=run.id)
+        return RunAborted(run=run_answers(session, [ended])[0], job=None)
     job_id = jobs.of_runs(session, run_ids=[run.id]).get(run.id)
     if job_id is None:
         raise Conflict(f"Run {run.id} has no job to abort.")
-    return Job.model_validate(jobs.request_abort(session, project_id=project.id, job_id=job_id))
+    job = jobs.request_abort(session, project_id=project.id, job_id=job_id)
+    session.refresh(run)
+    return RunAborted(run=run_answers(session, [run])[0], job=Job.model_validate(job))
 
 
 @router.post("/{run_id}/resume", responses=problems(409))
@@ -99,7 +107,10 @@ def resume_run(project: RecordProject, session: SessionDep, run_id: Number) -> J
     run = runs.get(session, project_id=project.id, run_id=run_id)
     job_id = jobs.of_runs(session, run_ids=[run.id]).get(run.id)
     if job_id is None:
-        raise Conflict(f"Run {run.id} has no job to go on with: what records it is not a worker.")
+        raise Conflict(
+            f"Run {run.id} has no job to go on with: what records it is not a worker. Resume the training where it "
+            "runs (sondage.init(resume=True)), or reopen the run to send what waits in its spool."
+        )
     return Job.model_validate(jobs.retry(session, project_id=project.id, job_id=job_id))
 
 

@@ -136,11 +136,29 @@ def show(context: typer.Context, run: Named, as_json: AsJson = False) -> None:
 def abort(context: typer.Context, run: Named, as_json: AsJson = False) -> None:
     """End a training. What it recorded so far stays until the run is deleted."""
     with connected(context) as client:
-        job = client.runs.abort(reference(run))
+        aborted = client.runs.abort(reference(run))
     if as_json:
-        print_json(job)
+        print_json(aborted)
+    elif aborted.job is not None:
+        note(f"Asked job {aborted.job.id} to end; it is {aborted.job.state} now.")
     else:
-        note(f"Asked job {job.id} to end; it is {job.state} now.")
+        note(
+            f"Run {aborted.run.id} is {aborted.run.state} now. The loop that records it is not ended by this."
+        )
+        note(f"What it keeps in its spool goes up after: sondage run reopen {aborted.run.id}")
+
+
+@app.command()
+def reopen(context: typer.Context, run: Named, as_json: AsJson = False) -> None:
+    """Let a run that your own loop recorded, and that has ended, take more epochs."""
+    with connected(context) as client:
+        found = client.runs.reopen(reference(run))
+    if as_json:
+        print_json(found)
+    else:
+        note(
+            f"Run {found.id} is {found.state} and has {found.epochs_done} epochs. Send what waits: sondage sync"
+        )
 
 
 @app.command()
@@ -176,7 +194,8 @@ def delete(
 
 def _row(run: Run) -> tuple[object, ...]:
     epochs = f"{run.epochs_done} of {run.num_epochs}"
-    return run.id, run.name, run.dataset_id, run.seed, epochs, run.state, run.created_at
+    seed = "own loop" if run.recorded else run.seed
+    return run.id, run.name, run.dataset_id, seed, epochs, run.state, run.created_at
 
 
 def _fields(run: Run, job: Job | None, epochs: list[Epoch]) -> dict[str, object]:
@@ -185,7 +204,9 @@ def _fields(run: Run, job: Job | None, epochs: list[Epoch]) -> dict[str, object]
         "name": run.name,
         "dataset": run.dataset_id,
         "suite": run.suite_id,
-        "seed": f"{run.seed} ({run.slot + 1} of {run.num_slots})",
+        "trained by": "a loop of your own"
+        if run.recorded
+        else f"a worker, seed {run.seed} ({run.slot + 1} of {run.num_slots})",
         "state": run.state,
         "epochs": f"{run.epochs_done} of {run.num_epochs}",
     }

@@ -4,7 +4,7 @@
 
     client.datasets   add, get, list, examples, decide, decisions, delete
     client.suites     create, upload, get, list, delete
-    client.runs       start, get, list, epochs, probes, curve, curves, abort, delete
+    client.runs       start, get, list, epochs, probes, curve, curves, abort, resume, reopen, delete
     client.taggings   create, get, list, tags, report, explanation, delete
     client.scores     list, get, values
     client.jobs       get, list, wait, abort

@@ -17,7 +17,19 @@ from sondage.client.problems import checked
 from sondage.client.tagging_wait import wait_for_tagging
 from sondage.errors import Conflict, InvalidInput, NotFound
 from sondage.types import AnyArray, CurveArray
-from sondage.wire import Curves, Deleted, Epoch, Job, Probe, Run, RunCreate, RunsCreated, Tagging
+from sondage.wire import (
+    Curves,
+    Deleted,
+    Epoch,
+    Job,
+    Probe,
+    RecordedRun,
+    Run,
+    RunAborted,
+    RunCreate,
+    RunsCreated,
+    Tagging,
+)
 
 RunRef: TypeAlias = Run | int | str
 """A run, its number, or its name."""
@@ -123,9 +135,23 @@ class Runs:
         number = None if dataset is None else self._datasets.number(dataset)
         return self._http.pages(Run, self._path(), limit=limit, dataset_id=number, state=state)
 
-    def abort(self, run: RunRef) -> Job:
-        """Ask for the end of a training; what it recorded so far stays."""
-        return self._http.post(Job, self._path(self.number(run), "abort"))
+    def abort(self, run: RunRef) -> RunAborted:
+        """Ask for the end of a training; what it recorded so far stays.
+
+        A run that a loop of the user's own records is closed at once. The training itself goes on: its recorder warns,
+        and keeps what follows in its spool, to be sent by `sondage sync` once the run is reopened.
+        """
+        return self._http.post(RunAborted, self._path(self.number(run), "abort"))
+
+    def reopen(self, run: RunRef) -> Run:
+        """Let a run that was recorded from a loop of the user's own, and has ended, take more epochs.
+
+        Raises
+        ------
+        Conflict
+            A tagging was made from it, or a worker trained it.
+        """
+        return self._http.post(RecordedRun, self._path(self.number(run), "reopen")).run
 
     def resume(self, run: RunRef) -> Job:
         """Queue a training again that failed or was aborted; it goes on from its last closed epoch.

@@ -434,6 +434,43 @@ def test_reopening(empty: World) -> None:
     assert run.close(1)["closed"]
 
 
+def test_aborting_closes_a_recorded_run(empty: World) -> None:
+    run = recorder(empty)
+    run.put_all(0)
+    run.close(0)
+    run.put_all(1)
+    answer = empty.post(f"/runs/{run.id}/abort", 200)
+    assert answer["job"] is None
+    assert (answer["run"]["state"], answer["run"]["recorded"]) == ("aborted", True)
+    assert answer["run"]["finished_at"] is not None
+    assert answer["run"] == empty.get(f"/runs/{run.id}")
+    assert run.recording()["closed_epochs"] == [0], "what has closed stays, what was under way goes"
+    assert run.recording()["message"] == "It was aborted on the server."
+    refused = run.put(np.zeros(NUM, np.float32), "loss", 1)
+    assert (refused.status_code, refused.json()["code"]) == (409, "run_closed")
+    assert f"sondage run reopen {run.id}" in refused.json()["detail"]
+    assert run.close(1, status=409)["code"] == "run_closed"
+    assert run.post("finish", status=409)["code"] == "run_closed"
+    assert empty.post(f"/runs/{run.id}/abort", 200)["run"] == answer["run"], "asked again, nothing happens"
+    run.post("reopen")
+    run.put_all(1)
+    assert run.close(1)["closed"]
+    run.post("finish")
+    assert empty.post(f"/runs/{run.id}/abort", 200)["run"]["state"] == "finished", (
+        "an ended one stays as it is"
+    )
+
+
+def test_aborting_closes_what_some_ranks_have_sent_whole(empty: World) -> None:
+    run = recorder(empty, world_size=2)
+    run.put_all(0, rank=0, rows=[0, 1])
+    run.close(0, rank=0)
+    run.put_all(1, rank=1)
+    empty.post(f"/runs/{run.id}/abort", 200)
+    assert run.epochs()[0]["missing_ranks"] == [1]
+    assert list(run.epochs()) == [0]
+
+
 def test_what_was_not_closed_is_dropped_at_the_end(empty: World) -> None:
     run = recorder(empty)
     run.put_all(0)

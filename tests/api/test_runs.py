@@ -210,11 +210,13 @@ def test_infinite_values_are_null_in_json(world: World) -> None:
 def test_aborting_a_queued_run(world: World) -> None:
     made = start(world, seeds=[0, 1])
     run = made["runs"][0]["id"]
-    job = world.post(f"/runs/{run}/abort", 200)
+    answer = world.post(f"/runs/{run}/abort", 200)
+    job = answer["job"]
     assert (job["state"], job["run_id"], job["abort_requested"]) == ("aborted", run, True)
-    assert world.get(f"/runs/{run}")["state"] == "aborted"
+    assert answer["run"] == world.get(f"/runs/{run}")
+    assert (answer["run"]["state"], answer["run"]["recorded"]) == ("aborted", False)
     assert world.get(f"/taggings/{made['tagging']['id']}")["state"] == "aborted"
-    assert world.post(f"/runs/{run}/abort", 200)["state"] == "aborted"
+    assert world.post(f"/runs/{run}/abort", 200)["run"]["state"] == "aborted"
     assert world.post(f"/runs/{world.runs[0]}/abort", 409)["code"] == "conflict"
     world.post("/runs/999/abort", 404)
 

@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +74,46 @@ def test_a_name_that_is_taken_and_one_gone_on_with(here: str) -> None:
     with Client() as client:
         np.testing.assert_array_equal(client.runs.curves("again"), [[0, 1, 2], [np.nan] * 3, [0.5, 1.5, 2.5]])
         assert client.runs.get("again").state == "failed"
+
+
+def test_a_run_aborted_on_the_server_goes_on_where_it_trains(
+    here: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = sondage.init(dataset="ended", run="ended", labels=[0, 1, 1], channels=("loss",))
+
+    def train(epoch: int) -> None:
+        run.log(rows=[0, 1, 2], loss=np.full(3, epoch, np.float32))
+        run.end_epoch()
+
+    train(0)
+    with Client() as client:
+        until(lambda: any(one.name == "ended" and one.epochs_done for one in client.runs.list()))
+        assert main(["run", "abort", "ended"]) == 0
+        assert client.runs.get("ended").state == "aborted"
+        for epoch in range(1, 4):
+            train(epoch)
+        started = time.monotonic()
+        run.finish()
+        assert time.monotonic() - started < 10, "a refusal is not waited for"
+        said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+        number = client.runs.number("ended")
+        assert len([text for text in said if "is aborted" in text]) == 1
+        assert f"sondage run reopen {number}" in said[0]
+        assert client.runs.get("ended").epochs_done == 1
+        assert main(["sync"]) != 0, "as long as it is closed"
+        assert list((tmp_path / "sondage-spool").iterdir()) != []
+        assert main(["run", "reopen", "ended"]) == 0
+        assert main(["sync"]) == 0
+        assert client.runs.get("ended").state == "finished"
+        np.testing.assert_array_equal(client.runs.curves("ended"), [[0, 1, 2, 3]] * 3)
+    assert list((tmp_path / "sondage-spool").iterdir()) == []
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.05)
 
 
 def torchrun(url: str, spool: Path, *more: str) -> subprocess.CompletedProcess[str]:
