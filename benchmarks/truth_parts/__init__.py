@@ -1,0 +1,1 @@
+"""The parts of `benchmarks.truth`: data, wrong labels, trainings, detectors, metrics, table."""
