@@ -7,13 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -22,6 +18,10 @@ from sqlalchemy.orm import Session
 
 from sondage.errors import Conflict, InvalidInput, StorageFull, Unavailable
 from store.embedded import EmbeddedServer
+
+if TYPE_CHECKING:  # alembic is imported where the schema is looked at: the process of a job never does
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
 ALEMBIC_INI = Path(__file__).resolve().parents[1] / "alembic.ini"
 DRIVER = "postgresql+psycopg"
@@ -204,6 +204,8 @@ def migrate(engine: Engine) -> None:
     Unavailable
         As `transaction`.
     """
+    from alembic import command
+
     config = _alembic_config()
     with _faults_named(), engine.begin() as connection:
         config.attributes["connection"] = connection
@@ -230,19 +232,28 @@ def check_migrated(engine: Engine) -> None:
 
 
 def _revisions(connection: Connection) -> frozenset[str]:
+    from alembic.migration import MigrationContext
+
     return frozenset(MigrationContext.configure(connection).get_current_heads())
 
 
 def _alembic_config() -> Config:
+    from alembic.config import Config
+
     return Config(ALEMBIC_INI)
+
+
+def _scripts() -> ScriptDirectory:
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory.from_config(_alembic_config())
 
 
 @cache
 def _newest() -> frozenset[str]:
-    return frozenset(ScriptDirectory.from_config(_alembic_config()).get_heads())
+    return frozenset(_scripts().get_heads())
 
 
 @cache
 def _known() -> frozenset[str]:
-    scripts = ScriptDirectory.from_config(_alembic_config())
-    return frozenset(script.revision for script in scripts.walk_revisions())
+    return frozenset(script.revision for script in _scripts().walk_revisions())

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from typing import TypeVar, cast
 
 import torch
 from torch import nn
 
 from sondage.recipe import Recipe
+
+Kind = TypeVar("Kind", bound=torch.optim.Optimizer)
+
+
+def _without_compiler(kind: type[Kind]) -> type[Kind]:
+    """The same optimiser without the wrappers that import torch's compiler.
+
+    Nothing here is compiled, and that import (`torch._dynamo`, sympy) is 1.3 s of every training's start. torch 2.13
+    wraps these methods only to keep the compiler out of them, and `step` also to switch gradients off.
+    """
+    plain = {
+        name: inspect.unwrap(getattr(kind, name))
+        for name in ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
+    }
+    step = torch.no_grad()(inspect.unwrap(kind.step))
+    return cast("type[Kind]", type(kind.__name__, (kind,), {**plain, "step": step}))
+
+
+SGD, AdamW = _without_compiler(torch.optim.SGD), _without_compiler(torch.optim.AdamW)
 
 
 def build_optimiser(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
@@ -16,10 +37,10 @@ def build_optimiser(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     # One fused kernel for all parameters; the loop over them would be most of a small model's step on a GPU.
     fused = all(parameter.is_cuda for parameter in parameters)
     if recipe.optimiser == "adamw":
-        return torch.optim.AdamW(parameters, recipe.lr, weight_decay=recipe.weight_decay, fused=fused)
-    return torch.optim.SGD(
+        return AdamW(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=fused)
+    return SGD(
         parameters,
-        recipe.lr,
+        lr=recipe.lr,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,
         weight_decay=recipe.weight_decay,

@@ -1,5 +1,8 @@
 """Learning rates at points that can be worked out by hand."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -57,3 +60,52 @@ def test_the_optimiser_holds_every_parameter_and_takes_a_rate(name):
 def test_sgd_uses_momentum_and_nesterov():
     group = build_optimiser(Recipe(momentum=0.8, nesterov=True), torch.nn.Linear(1, 1)).param_groups[0]
     assert (group["momentum"], group["nesterov"]) == (0.8, True)
+
+
+STOCK = {
+    "sgd": lambda parameters: torch.optim.SGD(
+        parameters, 0.1, momentum=0.9, nesterov=True, weight_decay=0.01
+    ),
+    "adamw": lambda parameters: torch.optim.AdamW(parameters, 0.1, weight_decay=0.01),
+}
+
+
+@pytest.mark.parametrize("name", sorted(STOCK))
+def test_it_steps_and_is_restored_as_torchs_own_bit_by_bit(name):
+    recipe = Recipe(optimiser=name, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01)
+    ends = []
+    for build in (
+        lambda model: build_optimiser(recipe, model),
+        lambda model: STOCK[name](model.parameters()),
+    ):
+        torch.manual_seed(0)
+        model, images = torch.nn.Linear(4, 3), torch.randn(5, 8, 4)
+        optimiser = build(model)
+        for step, batch in enumerate(images):
+            if step == 2:  # as a training that goes on from its checkpoint
+                state, optimiser = optimiser.state_dict(), build(model)
+                optimiser.load_state_dict(state)
+            optimiser.zero_grad(set_to_none=True)
+            model(batch).square().sum().backward()
+            optimiser.step()
+        assert all(parameter.requires_grad for parameter in model.parameters())
+        ends.append([parameter.detach().clone() for parameter in model.parameters()])
+    for ours, theirs in zip(*ends, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", sorted(STOCK))
+def test_a_training_does_not_wait_for_the_compiler_to_be_imported(name):
+    program = f"""
+import sys, torch
+from sondage.recipe import Recipe
+from worker.training.optimise import build_optimiser
+model = torch.nn.Linear(2, 1)
+optimiser = build_optimiser(Recipe(optimiser={name!r}), model)
+model(torch.ones(3, 2)).sum().backward()
+optimiser.step()
+optimiser.zero_grad()
+optimiser.load_state_dict(optimiser.state_dict())
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0

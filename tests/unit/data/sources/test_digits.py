@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 from sklearn.datasets import load_digits
 
@@ -40,3 +43,9 @@ def test_planted_labels_are_in_train_alone_and_the_truth_lies_beside_the_payload
     assert done.registration.provenance["num_planted"] == len(changed)
     assert done.registration.fingerprint != clean.fingerprint
     assert "truth" not in str(done.registration.provenance)
+
+
+def test_scikit_learn_is_not_imported_for_its_file():
+    opening = "from worker.data.sources.digits import open_digits; open_digits()"
+    program = f"{opening}; import sys; sys.exit('sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
