@@ -119,7 +119,8 @@ class Source(Request):
     input_columns: list[str] | None = Field(default=None, description="Inputs; all other columns of a table.")
     arrays: dict[str, str] = Field(
         default={},
-        description="For npz: which array plays x_train, y_train, x_test, y_test, keys_train, keys_test.",
+        description="For npz: which array plays x_train, y_train, x_test, y_test, keys_train, keys_test; "
+        "of examples for a suite also categories_train.",
     )
     class_names: list[str] | None = None
     validation_share: float = Field(
@@ -214,14 +215,46 @@ class SuiteUpload(Request):
     seed: int = 0
 
 
+class SuiteExamples(Request):
+    """Examples of the user's own, which become a small dataset version and are planted in trainings to come."""
+
+    name: Name
+    dataset_id: int = Field(
+        description="Whose classes and inputs they have to fit; the suite serves its other versions as well."
+    )
+    source: Source = Field(
+        description="As of a dataset; `noise`, `validation_share` and `skip_invalid` are not for probes."
+    )
+    category: str | None = Field(default=None, description="Of all of them, where the source does not say.")
+    category_column: str | None = Field(
+        default=None,
+        description="Column that says the category; `category` if there is one. In an npz, `categories_train`.",
+    )
+    label_names: dict[str, str] = Field(
+        default={}, description="The source's word for a label to the dataset's class, where they differ."
+    )
+    random_labels: bool = Field(
+        default=False,
+        description="Draw the labels at random, whatever the source says: for foreign inputs, which have none.",
+    )
+    generators: list[GeneratorSpec] = Field(default=[], description="Planted or chosen beside them.")
+    categories: list[CategorySpec] = Field(default=[], description="Categories of the user's own.")
+    seed: int = 0
+
+
 class Suite(Answer):
     id: int
     name: str
     version: int
-    kind: Literal["generated", "uploaded"]
+    kind: Literal["generated", "uploaded", "examples"] = Field(
+        description="Generators; keys of known examples; or examples of the user's own, with or without generators."
+    )
     digest: str
     definition: dict[str, Any]
-    dataset_id: int | None
+    dataset_id: int | None = Field(description="Of an uploaded one: whose examples the keys name.")
+    examples_dataset_id: int | None = Field(
+        default=None, description="The dataset version that its own examples are."
+    )
     num_members: int | None = None
     warnings: list[str] = []
     created_at: datetime
@@ -234,7 +267,13 @@ class Probe(Answer):
     row: int
     category: str
     role: Role
-    source_row: int
+    source_row: int | None = Field(
+        description="The example it was made from; null for one of the user's own, which takes nobody's place."
+    )
+    example_index: int | None = Field(
+        default=None, description="Of the user's own: its index in `example_dataset_id`."
+    )
+    example_dataset_id: int | None = None
     label: int | None = None
     label_name: str | None = None
 
@@ -248,7 +287,7 @@ class RunCreate(Request):
     name: Name
     dataset_id: int
     suite: str | None = Field(
-        default="default", description="Name of a suite of generators; null plants nothing."
+        default="default", description="Name of a suite of generators or own examples; null plants nothing."
     )
     recipe: dict[str, Any] = Field(default={}, description="Overrides of the dataset's default recipe.")
     seeds: list[int] = Field(default=[0, 1], min_length=1, max_length=8)
@@ -272,6 +311,10 @@ class Run(Answer):
     epochs_done: int
     state: RunState
     job_id: int | None = None
+    recorded: bool = Field(
+        default=False,
+        description="Trained and recorded by a loop of the user's own: no job, no recipe, and `seed` says nothing.",
+    )
     created_at: datetime
     finished_at: datetime | None
 
@@ -326,10 +369,6 @@ class Tagging(Answer):
     calibration: Calibration
     state: RunState
     job_id: int | None = None
-    recorded: bool = Field(
-        default=False,
-        description="Trained and recorded by a loop of the user's own: no job, no recipe, and `seed` says nothing.",
-    )
     created_at: datetime
     finished_at: datetime | None
 
@@ -581,7 +620,14 @@ class RecordedProbe(Request):
     row: int = Field(ge=0)
     category: str
     role: Role
-    source_row: int = Field(ge=0, description="The example it was made from; below N, the row itself.")
+    source_row: int | None = Field(
+        default=None,
+        ge=0,
+        description="The example it was made from; below N, the row itself; null for one of the user's own.",
+    )
+    example_index: int | None = Field(
+        default=None, ge=0, description="Of the user's own: which of the examples of the run's suite it is."
+    )
     label: int = Field(ge=0, description="The label the training is told.")
     generator: str = Field(min_length=1, max_length=100)
 

@@ -81,7 +81,9 @@ def _runs(session: Session, condition: object) -> list[Subject]:
 
 
 def _suites(session: Session, dataset_id: int) -> list[Subject]:
-    rows = session.execute(select(Suite.id, Suite.name).where(Suite.dataset_id == dataset_id))
+    """Those that name its examples, and those whose own examples it holds."""
+    needing = or_(Suite.dataset_id == dataset_id, Suite.examples_dataset_id == dataset_id)
+    rows = session.execute(select(Suite.id, Suite.name).where(needing))
     return [Subject("suite", number, name) for number, name in rows]
 
 

@@ -99,6 +99,12 @@ def labels(session: Session, *, dataset_id: int, indices: Sequence[int]) -> dict
     return dict(fetch_binary(session, query, [list(indices), dataset_id]))
 
 
+def used_labels(session: Session, *, dataset_id: int) -> list[int]:
+    """The classes that occur, ascending."""
+    found = select(Example.label).where(Example.dataset_id == dataset_id).distinct().order_by(Example.label)
+    return list(session.scalars(found))
+
+
 def indices_of(session: Session, *, dataset_id: int, keys: Sequence[str]) -> dict[str, tuple[int, str]]:
     """Index and split of each key that exists."""
     query = (

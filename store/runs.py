@@ -19,14 +19,19 @@ from store.tables import Dataset, Epoch, Run, RunProbe
 
 @dataclass(frozen=True)
 class PlantedProbe:
-    """A probe of a run. `source_row` is the example it was made from, `label` what the training is told."""
+    """A probe of a run; `label` is what the training is told.
+
+    `source_row` is the example it was made from. One of the user's own has none, and takes nobody's place;
+    `example_index` is its index among the suite's, where these are on the server.
+    """
 
     row: int
     category: str
     role: str
     generator: str
-    source_row: int
+    source_row: int | None
     label: int
+    example_index: int | None = None
 
 
 def create(
@@ -111,9 +116,12 @@ def plant(session: Session, *, run: Run, probes: Iterable[PlantedProbe]) -> None
     copy_in(
         session,
         "run_probes",
-        ("run_id", "row", "category", "role", "generator", "source_row", "label"),
-        ("int8", "int8", "text", "text", "text", "int8", "int4"),
-        ((run.id, p.row, p.category, p.role, p.generator, p.source_row, p.label) for p in rows),
+        ("run_id", "row", "category", "role", "generator", "source_row", "label", "example_index"),
+        ("int8", "int8", "text", "text", "text", "int8", "int4", "int8"),
+        (
+            (run.id, p.row, p.category, p.role, p.generator, p.source_row, p.label, p.example_index)
+            for p in rows
+        ),
     )
     run.num_rows = max([run.num_rows, *(p.row + 1 for p in rows)])
     session.flush()
@@ -131,10 +139,10 @@ def probe(session: Session, *, run_id: int, row: int) -> RunProbe:
     return found
 
 
-def probe_labels(session: Session, *, run_id: int, rows: Sequence[int]) -> dict[int, int]:
-    """The label the training was given, for those of these rows that are planted probes."""
-    statement = select(RunProbe.row, RunProbe.label).where(RunProbe.run_id == run_id, RunProbe.row.in_(rows))
-    return {row[0]: row[1] for row in session.execute(statement)}
+def probes_at(session: Session, *, run_id: int, rows: Sequence[int]) -> dict[int, RunProbe]:
+    """Those of these rows that are planted probes."""
+    statement = select(RunProbe).where(RunProbe.run_id == run_id, RunProbe.row.in_(rows))
+    return {probe.row: probe for probe in session.scalars(statement)}
 
 
 def probes_page(

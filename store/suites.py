@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from sondage.errors import NotFound
 from store.bulk import copy_in
 from store.paging import newest_first
-from store.tables import Suite, SuiteMember
+from store.tables import Dataset, Run, Suite, SuiteMember
 
 
 def add(
@@ -22,7 +22,9 @@ def add(
     digest: str,
     definition: dict[str, Any],
     dataset_id: int | None = None,
+    examples_dataset_id: int | None = None,
     members: Sequence[tuple[int, str, str]] = (),
+    notes: Sequence[str] = (),
 ) -> Suite:
     """The version with this digest, or a new one.
 
@@ -30,6 +32,10 @@ def add(
     ----------
     dataset_id, members
         Of an uploaded suite: the dataset whose examples it names, and (index, category, role) of each.
+    examples_dataset_id, members
+        Of one of the user's own examples: the dataset version that these are, and the same of each.
+    notes
+        What was noticed on the way.
     """
     key = {"key": f"suite/{project_id}/{name}"}
     session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), key)
@@ -42,10 +48,12 @@ def add(
         project_id=project_id,
         name=name,
         version=latest + 1,
-        kind="generated" if dataset_id is None else "uploaded",
+        kind=_kind(dataset_id, examples_dataset_id),
         digest=digest,
         definition=definition,
         dataset_id=dataset_id,
+        examples_dataset_id=examples_dataset_id,
+        notes=list(notes),
     )
     session.add(suite)
     session.flush()
@@ -57,6 +65,12 @@ def add(
         ((suite.id, *member) for member in members),
     )
     return suite
+
+
+def _kind(dataset_id: int | None, examples_dataset_id: int | None) -> str:
+    if examples_dataset_id is not None:
+        return "examples"
+    return "generated" if dataset_id is None else "uploaded"
 
 
 def get(session: Session, *, project_id: int, suite_id: int) -> Suite:
@@ -80,12 +94,20 @@ def members(session: Session, *, suite_id: int) -> Sequence[SuiteMember]:
     ).all()
 
 
+def examples_of_run(session: Session, *, run: Run) -> Dataset | None:
+    """The user's own examples of the suite that is planted in a run."""
+    if run.suite_id is None:
+        return None
+    statement = select(Dataset).join(Suite, Suite.examples_dataset_id == Dataset.id)
+    return session.scalars(statement.where(Suite.id == run.suite_id)).one_or_none()
+
+
 ProbeCounts = dict[str, dict[str, int]]
 """Per category, how many known examples per role."""
 
 
 def num_probes(session: Session, *, suite_ids: Sequence[int]) -> dict[int, ProbeCounts]:
-    """Known examples of uploaded suites, by category and role."""
+    """Examples that suites name or bring along, by category and role."""
     by = (SuiteMember.suite_id, SuiteMember.category, SuiteMember.role)
     statement = (
         select(*by, func.count()).where(SuiteMember.suite_id.in_(suite_ids)).group_by(*by).order_by(*by)

@@ -145,7 +145,7 @@ def save_report(
 
 
 def save_probes(
-    session: Session, *, tagging_id: int, probes: Iterable[tuple[int, int, str, str, int]]
+    session: Session, *, tagging_id: int, probes: Iterable[tuple[int, int, str, str, int | None]]
 ) -> None:
     """Replace the probes a tagging used by (run_id, row, category, role, source_row)."""
     session.execute(TaggingProbe.__table__.delete().where(TaggingProbe.tagging_id == tagging_id))  # type: ignore[attr-defined]  # a Table

@@ -13,13 +13,13 @@ from sqlalchemy import select
 from app.api.classes import label_name
 from app.api.curves import as_json
 from app.api.tag_views import TagView
-from app.api.urls import row_picture_url
+from app.api.urls import picture_url, row_picture_url
 from sondage.curves import Curves
 from sondage.errors import InvalidInput, NotFound
 from sondage.tagging.explain import bands, nearest_probes
 from sondage.wire import Band, Explanation, Neighbour, Probe
-from store import curves, examples, runs, taggings, tags
-from store.tables import Run, RunProbe, TaggingProbe
+from store import curves, examples, runs, suites, taggings, tags
+from store.tables import Dataset, Run, RunProbe, TaggingProbe
 
 Array = NDArray[Any]
 
@@ -142,16 +142,33 @@ def _neighbours(reader: _Reader, probes: Sequence[TaggingProbe], shown: Array, k
     found = [
         (place_of[int(row)], float(d)) for row, d in zip(nearest.row[0], nearest.distance[0], strict=True)
     ]
-    labels = _labels(reader.view, reader.run, [probes[place].row for place, _ in found])
+    told = _told(reader.view, reader.run, [probes[place].row for place, _ in found])
     return [
-        _neighbour(reader.view, reader.run, probes[place], labels[probes[place].row], distance, shown[place])
+        _neighbour(reader.view, reader.run, probes[place], told, distance, shown[place])
         for place, distance in found
     ]
 
 
+@dataclass(frozen=True)
+class _Told:
+    """What is known of some rows: as probes, their given labels, and where the suite's own examples are."""
+
+    planted: dict[int, RunProbe]
+    given: dict[int, int]
+    own: Dataset | None
+
+    def label(self, row: int) -> int | None:
+        """What the training was told: the planted label of a made probe, else the given one."""
+        return self.planted[row].label if row in self.planted else self.given.get(row)
+
+    def own_index(self, row: int) -> int | None:
+        return self.planted[row].example_index if row in self.planted and self.own is not None else None
+
+
 def _neighbour(
-    view: TagView, run: Run, probe: TaggingProbe, label: int | None, distance: float, curve: Array
+    view: TagView, run: Run, probe: TaggingProbe, told: _Told, distance: float, curve: Array
 ) -> Neighbour:
+    label, own_index = told.label(probe.row), told.own_index(probe.row)
     return Neighbour(
         probe=Probe(
             run_id=run.id,
@@ -159,21 +176,33 @@ def _neighbour(
             category=probe.category,
             role=probe.role,  # type: ignore[arg-type]  # the table's constraint has the words
             source_row=probe.source_row,
+            example_index=own_index,
+            example_dataset_id=None if own_index is None or told.own is None else told.own.id,
             label=label,
             label_name=None if label is None else label_name(view.dataset, label),
         ),
         distance=distance,
         curve=as_json(curve),
-        picture_url=row_picture_url(view.project, view.dataset, run.id, probe.row),
-        **view.server.payloads.preview_of_row(view.dataset, run.id, probe.row),
+        **_seen(view, run, probe.row, told.own, own_index),
     )
 
 
-def _labels(view: TagView, run: Run, rows: Sequence[int]) -> dict[int, int | None]:
-    """What the training was told of each: the planted label of a made probe, else the given one."""
-    planted = runs.probe_labels(view.session, run_id=run.id, rows=rows)
-    given = examples.labels(view.session, dataset_id=view.dataset.id, indices=rows)
-    return {row: planted.get(row, given.get(row)) for row in rows}
+def _seen(view: TagView, run: Run, row: int, own: Dataset | None, own_index: int | None) -> dict[str, Any]:
+    """Picture, text or values of a probe. One of the user's own shows itself, also where the run was recorded elsewhere
+    and its dataset has no inputs."""
+    if own is not None and own_index is not None:
+        url = picture_url(view.project, own, own_index)
+        return {"picture_url": url, **view.server.payloads.preview(own, own_index)}
+    url = row_picture_url(view.project, view.dataset, run.id, row)
+    return {"picture_url": url, **view.server.payloads.preview_of_row(view.dataset, run.id, row)}
+
+
+def _told(view: TagView, run: Run, rows: Sequence[int]) -> _Told:
+    return _Told(
+        runs.probes_at(view.session, run_id=run.id, rows=rows),
+        examples.labels(view.session, dataset_id=view.dataset.id, indices=rows),
+        suites.examples_of_run(view.session, run=run),
+    )
 
 
 def _predicted(view: TagView, run: Run, index: int, epochs: Sequence[int]) -> list[str | None]:

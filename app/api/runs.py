@@ -129,7 +129,9 @@ def list_probes(project: ReadProject, session: SessionDep, paging: PagingDep, ru
     dataset = datasets.get(session, project_id=project.id, dataset_id=run.dataset_id)
     found, place = runs.probes_page(session, run_id=run.id, above=paging.place, limit=paging.limit)
     named = [Probe.model_validate(probe) for probe in found]
+    own = suites.examples_of_run(session, run=run)
     for probe in named:
+        probe.example_dataset_id = own.id if own is not None and probe.example_index is not None else None
         probe.label_name = label_name(dataset, probe.label) if probe.label is not None else None
     return paging.page(named, place)
 

@@ -10,8 +10,8 @@ from sondage.errors import InvalidInput, NotFound
 from sondage.probes.plan import scaled_counts
 from sondage.probes.suite import SuiteDefinition, default_suite
 from sondage.wire import Job, RunCreate, RunsCreated
-from store import datasets, jobs, runs, suites, taggings
-from store.tables import Project, Run, Suite
+from store import datasets, examples, jobs, runs, suites, taggings
+from store.tables import Dataset, Project, Run, Suite
 
 DEFAULT_SUITE = "default"
 LARGEST_SEED = 2**63 - 1
@@ -55,6 +55,7 @@ def _create_runs(
     if suite is not None:
         definition = SuiteDefinition.from_dict(suite.definition)
         scaled_counts(definition, dataset.splits.get("train", 0), num_slots=len(body.seeds))
+        _check_own_examples(session, suite, dataset)
     return [
         runs.create(
             session,
@@ -70,6 +71,26 @@ def _create_runs(
         )
         for slot, seed in enumerate(body.seeds)
     ]
+
+
+def _check_own_examples(session: Session, suite: Suite, dataset: Dataset) -> None:
+    """They were uploaded for a dataset, perhaps another version of this one: are its kind and its classes theirs?"""
+    if suite.examples_dataset_id is None:
+        return
+    own = datasets.get(session, project_id=suite.project_id, dataset_id=suite.examples_dataset_id)
+    if own.modality != dataset.modality:
+        raise InvalidInput(
+            f"Suite {suite.name!r} brings examples of modality {own.modality}; dataset {dataset.name} is of modality "
+            f"{dataset.modality}.",
+            field="suite",
+        )
+    used = {own.class_names[label] for label in examples.used_labels(session, dataset_id=own.id)}
+    if missing := sorted(used - set(dataset.class_names)):
+        raise InvalidInput(
+            f"Suite {suite.name!r} brings examples labelled {missing[0]!r}, which is no class of dataset "
+            f"{dataset.name}: upload them for it, and map the labels by label_names.",
+            field="suite",
+        )
 
 
 def _check_seeds(seeds: list[int]) -> None:
@@ -90,7 +111,7 @@ def _suite(session: Session, project: Project, body: RunCreate) -> Suite | None:
         return add_default_suite(session, project)
     if suite is None:
         raise NotFound(f"There is no suite {body.suite!r} in this project; make it first.")
-    if suite.kind != "generated":
+    if suite.kind == "uploaded":
         raise InvalidInput(
             f"Suite {body.suite!r} names known examples, which need no planting: set suite to null, and tag the "
             "finished runs with it.",

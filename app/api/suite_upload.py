@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from sondage.errors import InvalidInput, InvalidRows, RowError
-from sondage.probes.plan import assign_roles
+from sondage.probes.plan import known_roles
 from sondage.probes.suite import CATEGORIES, Category, SuiteDefinition, check_members
 from sondage.tagging.reference import roughness, usual_k
 from sondage.wire import CategorySpec, SuiteMemberIn, SuiteUpload
@@ -149,7 +149,7 @@ def _with_roles(definition: SuiteDefinition, index_of: Mapping[str, int]) -> lis
     """(index, category, role) by index: the halves do not depend on the order in which the rows were sent."""
     members = sorted((index_of[key], category) for key, category in definition.members)
     categories = np.array([category for _, category in members], dtype=np.str_)
-    roles = assign_roles(categories, definition.fit_share, np.random.default_rng([0x50D46E, definition.seed]))
+    roles = known_roles(categories, definition)
     return [(index, category, str(role)) for (index, category), role in zip(members, roles, strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""④ Suites: of generators, or uploaded keys of known examples."""
+"""④ Suites: of generators, of keys of known examples, of examples of the user's own."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from sqlalchemy.orm import Session
 
 from app.api.bulk import BulkDep, bulk_body, validation
 from app.api.deletion import DeletionDep
-from app.api.problems import DELETE, LIST, MAKE, problems
+from app.api.problems import DELETE, LIST, MAKE, binary, problems
+from app.api.sources import check_source
+from app.api.suite_examples import NPZ, ask_for_suite, examples_as_npz
 from app.api.suite_upload import add_uploaded_suite, upload_from_rows, warnings_of
-from app.api.urls import of_project
+from app.api.urls import job_url, of_project
 from app.deps import (
     LARGEST_NUMBER,
     AdminProject,
@@ -21,10 +23,11 @@ from app.deps import (
     PagingDep,
     ReadProject,
     RecordProject,
+    ServerDep,
     SessionDep,
 )
 from sondage.probes.suite import Generator, SuiteDefinition, default_suite
-from sondage.wire import Deleted, Page, Suite, SuiteCreate, SuiteUpload
+from sondage.wire import Deleted, Job, Page, Suite, SuiteCreate, SuiteExamples, SuiteUpload
 from store import suites
 from store import tables as t
 
@@ -37,7 +40,7 @@ def list_suites(
     session: SessionDep,
     paging: PagingDep,
     name: Annotated[str | None, Query(max_length=200)] = None,
-    kind: Annotated[Literal["generated", "uploaded"] | None, Query()] = None,
+    kind: Annotated[Literal["generated", "uploaded", "examples"] | None, Query()] = None,
 ) -> Page[Suite]:
     """All versions, newest first."""
     found, place = suites.listed(
@@ -117,6 +120,41 @@ def upload_suite(
     return made
 
 
+@router.post("/examples", status_code=202, responses=MAKE)
+def upload_examples(
+    body: SuiteExamples,
+    project: RecordProject,
+    session: SessionDep,
+    server: ServerDep,
+    once: OnceDep,
+    response: Response,
+) -> Job:
+    """Read examples of your own into a small dataset version and a suite of them: both, or with one wrong row neither.
+
+    They are planted in trainings to come, beside the dataset's examples. `result` of the job has `suite_id` and
+    `dataset_id`.
+    """
+
+    def make() -> Job:
+        check_source(body.source, server.settings)
+        return ask_for_suite(session, project, body)
+
+    job = once.make(project, Job, body, make)
+    response.headers["Location"] = job_url(project, job.id)
+    return job
+
+
+@router.get(
+    "/{suite_id}/examples",
+    response_class=Response,
+    responses=binary(NPZ, "Keys, labels, categories, halves and inputs of a suite's own examples."),
+)
+def get_examples(project: ReadProject, session: SessionDep, server: ServerDep, suite_id: Number) -> Response:
+    """What a loop of your own needs to plant them; see `sondage.torch.plant`."""
+    suite = suites.get(session, project_id=project.id, suite_id=suite_id)
+    return Response(examples_as_npz(server, session, suite), media_type=NPZ)
+
+
 @router.get("/{suite_id}")
 def get_suite(project: ReadProject, session: SessionDep, suite_id: Number) -> Suite:
     return suite_answers(session, [suites.get(session, project_id=project.id, suite_id=suite_id)])[0]
@@ -132,23 +170,26 @@ def delete_suite(
 
 
 def suite_answers(session: Session, found: Sequence[t.Suite]) -> list[Suite]:
-    """Without the keys of uploaded suites, which may be many."""
+    """Without the keys of examples, which may be many."""
     counts = suites.num_probes(session, suite_ids=[suite.id for suite in found])
     return [_answer(suite, counts[suite.id]) for suite in found]
 
 
 def _answer(suite: t.Suite, counts: suites.ProbeCounts) -> Suite:
-    uploaded = suite.kind == "uploaded"
+    has_members = suite.kind != "generated"
     return Suite(
         id=suite.id,
         name=suite.name,
         version=suite.version,
-        kind="uploaded" if uploaded else "generated",
+        kind=suite.kind,  # type: ignore[arg-type]  # the table's constraint has the words
         digest=suite.digest,
-        definition={name: value for name, value in suite.definition.items() if name != "members"},
+        definition={
+            name: value for name, value in suite.definition.items() if name not in ("members", "examples")
+        },
         dataset_id=suite.dataset_id,
-        num_members=sum(sum(roles.values()) for roles in counts.values()) if uploaded else None,
-        warnings=warnings_of(counts) if uploaded else [],
+        examples_dataset_id=suite.examples_dataset_id,
+        num_members=sum(sum(roles.values()) for roles in counts.values()) if has_members else None,
+        warnings=[*suite.notes, *warnings_of(counts)] if has_members else [],
         created_at=suite.created_at,
     )
 

@@ -143,12 +143,12 @@ def _suite(session: Session, project: t.Project, body: TaggingCreate, found: lis
         raise InvalidInput("The runs have no suite in common: say which one in `suite_id`.", field="suite_id")
     suite = suites.get(session, project_id=project.id, suite_id=number)
     # A recorded run names no suite when it begins: its probes were planted by the user's own program.
-    if suite.kind == "generated" and not planted <= {suite.id, None}:
+    if suite.kind != "uploaded" and not planted <= {suite.id, None}:
         raise InvalidInput(
             f"Suite {suite.id} ({suite.name}) was not planted in all of these runs; use theirs, or an uploaded one.",
             field="suite_id",
         )
-    if suite.kind == "generated":
+    if suite.kind != "uploaded":
         _refuse_bare_runs(session, found)
     if suite.kind == "uploaded" and {run.dataset_id for run in found} != {suite.dataset_id}:
         raise InvalidInput(

@@ -31,9 +31,9 @@ def checked(
     InvalidRows
         Some are wrong, or a row beyond the dataset has none.
     """
-    sources = sorted({probe.source_row for probe in given})
+    sources = sorted({probe.source_row for probe in given if probe.source_row is not None})
     labels = examples.labels(session, dataset_id=dataset.id, indices=sources)
-    known = _Known(run, dataset, categories_of(session, run), labels)
+    known = _Known(run, dataset, categories_of(session, run), labels, _own_examples(session, run))
     faults = [*_faults(given, known), *_unnamed(given, run, dataset)]
     if faults:
         message = f"{len(faults)} probes were refused, and nothing was stored. {faults[0].message}"
@@ -52,12 +52,25 @@ def categories_of(session: Session, run: Run) -> set[str]:
 
 @dataclass(frozen=True)
 class _Known:
-    """What a probe is checked against; `labels` are the given ones of the sources that exist."""
+    """What a probe is checked against.
+
+    `labels` are the given ones of the sources that exist, `own` the category of each of the suite's own examples.
+    """
 
     run: Run
     dataset: Dataset
     categories: set[str]
     labels: Mapping[int, int]
+    own: Mapping[int, str]
+
+
+def _own_examples(session: Session, run: Run) -> dict[int, str]:
+    if run.suite_id is None:
+        return {}
+    suite = suites.get(session, project_id=run.project_id, suite_id=run.suite_id)
+    if suite.examples_dataset_id is None:
+        return {}
+    return {member.index: member.category for member in suites.members(session, suite_id=suite.id)}
 
 
 def _faults(given: Sequence[RecordedProbe], known: _Known) -> Iterator[RowError]:
@@ -68,12 +81,12 @@ def _faults(given: Sequence[RecordedProbe], known: _Known) -> Iterator[RowError]
         fault = _fault(probe, known) or (None if is_made else _fault_of_example(probe, known))
         if probe.row in rows:
             fault = "duplicate_row", f"Row {probe.row} comes more than once."
-        elif is_made and probe.source_row in displaced:
+        elif is_made and probe.source_row is not None and probe.source_row in displaced:
             fault = "duplicate_source", f"The place of example {probe.source_row} is taken more than once."
         if fault is not None:
             yield RowError(position, *fault)
         rows.add(probe.row)
-        if is_made:
+        if is_made and probe.source_row is not None:
             displaced.add(probe.source_row)
 
 
@@ -84,10 +97,24 @@ def _fault(probe: RecordedProbe, known: _Known) -> Fault | None:
     if probe.category not in known.categories:
         some = ", ".join(sorted(known.categories))
         return "unknown_category", f"{probe.category!r} is no category; there are: {some}."
-    if probe.source_row not in known.labels:
+    if probe.source_row is not None and probe.source_row not in known.labels:
         return "source_range", f"source_row is {probe.source_row}, which is no example of the dataset."
     if probe.label >= classes:
         return "unknown_label", f"label is {probe.label}; there are {classes} classes."
+    return None if probe.example_index is None else _fault_of_own(probe, probe.example_index, known)
+
+
+def _fault_of_own(probe: RecordedProbe, index: int, known: _Known) -> Fault | None:
+    """One of the suite's own examples is what the suite says, and was made of nothing."""
+    if probe.source_row is not None:
+        return (
+            "made_or_own",
+            f"Row {probe.row} has a source_row and an example_index: it is one or the other.",
+        )
+    if index not in known.own:
+        return "unknown_example", f"The run's suite has no example {index} of its own."
+    if probe.category != known.own[index]:
+        return "category_differs", f"Example {index} of the suite is {known.own[index]!r}."
     return None
 
 

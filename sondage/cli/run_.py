@@ -50,7 +50,9 @@ def start(
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="The same as --set num_epochs=….")] = None,
     seeds: Annotated[str, typer.Option(help="One run each, as 0,1.")] = "0,1",
-    suite: Annotated[str, typer.Option(help="The probes to plant: a suite of generators.")] = "default",
+    suite: Annotated[
+        str, typer.Option(help="The probes to plant: generators, or your own examples.")
+    ] = "default",
     no_suite: Annotated[bool, typer.Option("--no-suite", help="Plant nothing.")] = False,
     no_tag: Annotated[bool, typer.Option("--no-tag", help="Do not tag afterwards.")] = False,
     wait: Wait = True,

@@ -12,16 +12,22 @@ from sondage.cli.common import (
     Cascade,
     DryRun,
     Limit,
+    Wait,
     Yes,
     connected,
     delete_with_care,
     first,
+    going_on,
     pairs,
     reference,
+    split_list,
 )
 from sondage.cli.output import note, print_json, print_table
+from sondage.cli.progress import Bars
+from sondage.client.problems import checked
+from sondage.client.suites import ExamplesOptions
 from sondage.errors import InvalidInput
-from sondage.wire import Suite
+from sondage.wire import GeneratorSpec, Suite
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 Named = Annotated[str, typer.Argument(metavar="SUITE", help="Number, or name: its newest version.")]
@@ -50,6 +56,101 @@ def upload(
     with connected(context) as client:
         suite = client.suites.upload(file, name=name, dataset=reference(dataset), categories=own, seed=seed)
     _show(suite, as_json)
+
+
+@app.command("upload-examples")
+def upload_examples(
+    context: typer.Context,
+    source: Annotated[
+        str, typer.Argument(help="A .npz, .parquet or .csv file here, or with --server-path there.")
+    ],
+    dataset: Annotated[str, typer.Option(help="Whose classes and inputs they have to fit: number or name.")],
+    name: Annotated[str, typer.Option(help="Of the suite.")],
+    all_are: Annotated[
+        str | None,
+        typer.Option(metavar="CATEGORY", help="What all of them are; else a column named category says it."),
+    ] = None,
+    category_column: Annotated[str | None, typer.Option(help="Column that says the category.")] = None,
+    category: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME:KIND",
+            help="A category of your own; kind is wrong, right or na (not applicable), of its labels. Repeat it.",
+        ),
+    ] = None,
+    generator: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:COUNT]",
+            help="flip, corrupt, scramble, prototypical or atypical, beside them. Repeat it.",
+        ),
+    ] = None,
+    label_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WORD=CLASS", help="What a label of the file is called in the dataset. Repeat it."
+        ),
+    ] = None,
+    random_labels: Annotated[
+        bool, typer.Option("--random-labels", help="Draw the labels: for foreign inputs, which have none.")
+    ] = False,
+    kind: Annotated[
+        str | None, typer.Option(help="npz, parquet, csv or imagefolder, where the name does not tell.")
+    ] = None,
+    server_path: Annotated[
+        bool, typer.Option("--server-path", help="SOURCE is a path on the server, below a source root.")
+    ] = False,
+    modality: Annotated[str | None, typer.Option(help="Where the columns do not tell.")] = None,
+    label_column: Annotated[str, typer.Option()] = "label",
+    key_column: Annotated[str | None, typer.Option(help="Of your own ids.")] = None,
+    input_columns: Annotated[str | None, typer.Option(help="Inputs, as a,b; all others by default.")] = None,
+    array: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROLE=NAME", help="Of an .npz, such as x_train=images. Repeat it."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the halves, fit and held out, and of random labels.")] = 0,
+    wait: Wait = True,
+    as_json: AsJson = False,
+) -> None:
+    """Send examples of your own as probes, to be planted in trainings to come: sondage run start --suite NAME."""
+    own = {word: _wrong_label(word, said) for word, said in pairs(category or [], ":", "--category").items()}
+    options = ExamplesOptions(
+        kind=kind,
+        modality=modality,
+        label_column=label_column,
+        key_column=key_column,
+        input_columns=split_list(input_columns),
+        arrays=pairs(array or [], "=", "--array"),
+        category=all_are,
+        category_column=category_column,
+        categories=own,
+        generators=[_generator(text) for text in generator or []],
+        label_names=pairs(label_name or [], "=", "--label-name"),
+        random_labels=random_labels,
+        seed=seed,
+        server_path=server_path,
+    )
+    with connected(context) as client, Bars() as bars:
+        options["on_upload"] = bars.on_upload
+        job = client.suites.upload_examples(
+            source, name=name, dataset=reference(dataset), wait=False, **options
+        )
+        if wait:
+            with going_on(f"sondage job show {job.id}", f"sondage job abort {job.id}"):
+                job = client.jobs.wait(job, on_progress=bars.on_job)
+        suite = client.suites.made_by(job) if wait else None
+    if suite is not None:
+        _show(suite, as_json)
+    elif as_json:
+        print_json(job)
+    else:
+        note(f"job {job.id} reads the examples; sondage job show {job.id} says how far it is.")
+
+
+def _generator(text: str) -> GeneratorSpec:
+    name, _, count = text.partition(":")
+    given = {"count": count} if count else {}
+    return checked(GeneratorSpec, name=name, **given)
 
 
 def _wrong_label(word: str, kind: str) -> bool | None:
@@ -104,7 +205,7 @@ def _row(suite: Suite) -> tuple[object, ...]:
         suite.name,
         suite.version,
         suite.kind,
-        suite.dataset_id,
+        suite.dataset_id or suite.examples_dataset_id,
         suite.num_members,
         suite.created_at,
     )

@@ -66,7 +66,7 @@ class Client:
         )
         self.jobs = Jobs(self.http)
         self.datasets = Datasets(self.http, self.jobs)
-        self.suites = Suites(self.http, self.datasets)
+        self.suites = Suites(self.http, self.jobs, self.datasets)
         self.runs = Runs(self.http, self.jobs, self.datasets)
         self.taggings = Taggings(self.http, self.jobs, self.datasets, self.suites, self.runs)
         self.scores = Scores(self.http, self.datasets)

@@ -17,6 +17,14 @@ def pyarrow_parquet() -> Any:
     return _needed("pyarrow.parquet", "tables and Parquet files need pyarrow")
 
 
+def pillow_image() -> Any:
+    """`PIL.Image`, for encoded pictures. Raises ImportError where it is not installed."""
+    try:
+        return import_module("PIL.Image")
+    except ModuleNotFoundError:
+        raise ImportError("pictures of a suite need Pillow: pip install pillow") from None
+
+
 def pandas() -> Any:
     """`pandas`, for frames. Raises ImportError as above."""
     return _needed("pandas", "data frames need pandas")

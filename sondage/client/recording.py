@@ -64,6 +64,7 @@ class Recording:
             resume=resume,
             world_size=spec.world_size,
             session=spec.session,
+            suite_id=spec.suite_id,
         )
         return self._post(RecordedRun, self.http.of_project("runs", "recorded"), body)
 

@@ -17,6 +17,11 @@ DISPLACED_SHARE = 0.15
 noise to the training too: with 0.25 of the digits displaced, fewer planted errors were found than with 0.15."""
 
 
+_KNOWN = 0x50D46E
+NO_SOURCE = -1
+"""Source row of an example of the user's own."""
+
+
 @dataclass(frozen=True)
 class Probes:
     """Rows of a run whose category is known, in any order.
@@ -28,7 +33,7 @@ class Probes:
     category, role : str arrays, shape (n,)
         Role is `fit` or `held_out`.
     source_row : int64 array, shape (n,)
-        The example it was made from, or `row` itself.
+        The example it was made from, or `row` itself; −1 for one of the user's own, which takes nobody's place.
     """
 
     row: Rows
@@ -186,6 +191,12 @@ def assign_roles(categories: Words, fit_share: float, rng: np.random.Generator) 
         members = rng.permutation(np.flatnonzero(categories == category))
         roles[members[: fit_count(len(members), fit_share)]] = "fit"
     return roles
+
+
+def known_roles(categories: Words, definition: SuiteDefinition) -> Words:
+    """The halves of known examples, or of the user's own, in the order of their index. By the suite's seed alone."""
+    rng = np.random.default_rng([_KNOWN, definition.seed])
+    return assign_roles(categories, definition.fit_share, rng)
 
 
 def fit_count(num: int, fit_share: float) -> int:

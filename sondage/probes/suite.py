@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from sondage.errors import InvalidInput
@@ -96,7 +96,7 @@ class Generator:
 
 @dataclass(frozen=True)
 class SuiteDefinition:
-    """A named set of probes: generators, or known examples by key, never both.
+    """A named set of probes: known examples by key; or generators, examples of the user's own, or both of these.
 
     Parameters
     ----------
@@ -104,6 +104,10 @@ class SuiteDefinition:
     generators : tuple of Generator
     members : tuple of (key, category)
         Known examples, which serve as they are.
+    examples : tuple of (key, category)
+        The user's own, which no dataset to be tagged holds: they are planted beside its examples.
+    examples_fingerprint : str
+        Of the dataset version that these are: inputs, labels and keys.
     categories : tuple of Category
         Those of the user's own. The built-in ones need not be named.
     fit_share : float
@@ -122,11 +126,14 @@ class SuiteDefinition:
     categories: tuple[Category, ...] = ()
     fit_share: float = 0.5
     seed: int = 0
+    examples: tuple[tuple[str, str], ...] = ()
+    examples_fingerprint: str = ""
 
     def __post_init__(self) -> None:
         for name, kept in (
             ("generators", tuple(self.generators)),
-            ("members", tuple(sorted((str(key), str(category)) for key, category in self.members))),
+            ("members", _sorted_pairs(self.members)),
+            ("examples", _sorted_pairs(self.examples)),
             ("categories", tuple(self.categories)),
         ):
             object.__setattr__(self, name, kept)
@@ -136,8 +143,10 @@ class SuiteDefinition:
             raise InvalidInput(
                 f"fit_share is {self.fit_share}; it must lie between 0 and 1.", field="fit_share"
             )
-        if bool(self.generators) == bool(self.members):
+        if bool(self.generators or self.examples) == bool(self.members):
             raise InvalidInput("A suite needs generators or members, and not both.", field="generators")
+        if bool(self.examples) != bool(self.examples_fingerprint):
+            raise InvalidInput("Examples of your own come with their fingerprint.", field="examples")
         self._check_categories()
 
     def _check_categories(self) -> None:
@@ -150,8 +159,8 @@ class SuiteDefinition:
                     f"{builtin.name!r} is built in and cannot be redefined: choose another name.",
                     field="categories",
                 )
-        if self.members:
-            check_members(self.members, self.known_categories())
+        for pairs in (self.members, self.examples):
+            check_members(pairs, self.known_categories())
         names = [generator.name for generator in self.generators if not generator.planted]
         if len(set(names)) < len(names):
             raise InvalidInput("prototypical and atypical can be asked for once each.", field="generators")
@@ -169,11 +178,17 @@ class SuiteDefinition:
 
     def used_categories(self) -> tuple[Category, ...]:
         """Those that some probe stands for, in the order of columns and of ties."""
-        used = {generator.category for generator in self.generators} | {c for _, c in self.members}
+        used = {generator.category for generator in self.generators}
+        used |= {category for _, category in (*self.members, *self.examples)}
         return tuple(category for name, category in self.known_categories().items() if name in used)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; `from_dict` gives the same definition back."""
+        # Left out where there are none, so that suites without them keep the digest that they always had.
+        own = {
+            "examples": [list(example) for example in self.examples],
+            "examples_fingerprint": self.examples_fingerprint,
+        }
         return {
             "name": self.name,
             "generators": [generator.to_dict() for generator in self.generators],
@@ -181,11 +196,12 @@ class SuiteDefinition:
             "categories": [{"name": c.name, "wrong_label": c.wrong_label} for c in self.categories],
             "fit_share": self.fit_share,
             "seed": self.seed,
+            **(own if self.examples else {}),
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SuiteDefinition:
-        allowed = {"name", "generators", "members", "categories", "fit_share", "seed"}
+        allowed = {field.name for field in fields(cls)}
         if unknown := sorted(set(data) - allowed):
             raise InvalidInput(
                 f"A suite has no field {unknown[0]!r}; it has {sorted(allowed)}.", field=unknown[0]
@@ -197,6 +213,8 @@ class SuiteDefinition:
             categories=tuple(_build(Category, part, "categories") for part in data.get("categories", ())),
             fit_share=data.get("fit_share", 0.5),
             seed=data.get("seed", 0),
+            examples=tuple((key, category) for key, category in data.get("examples", ())),
+            examples_fingerprint=data.get("examples_fingerprint", ""),
         )
 
     def digest(self) -> str:
@@ -213,6 +231,10 @@ def default_suite(name: str = "default", *, count: int = 500, seed: int = 0) -> 
     """
     generators = tuple(Generator(name, count=count) for name in ("flip", "corrupt", "scramble", *SELECTED))
     return SuiteDefinition(name, generators=generators, seed=seed)
+
+
+def _sorted_pairs(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((str(key), str(category)) for key, category in pairs))
 
 
 def _build(kind: Callable[..., _Part], data: Mapping[str, Any], where: str) -> _Part:

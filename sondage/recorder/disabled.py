@@ -30,7 +30,11 @@ class DisabledRun(Run):
     def num_lost(self) -> int:
         return 0
 
-    def plant(self, probes: Sequence[Mapping[str, Any]]) -> None:
+    @property
+    def num_examples(self) -> int | None:
+        return None
+
+    def plant(self, probes: Sequence[Mapping[str, Any]], *, suite_id: int | None = None) -> None:
         pass
 
     def log(self, **batch: Any) -> None:

@@ -80,14 +80,22 @@ class Run:
         """Closed epochs that are lost: the disk was full and the server away. Each is recorded as not seen."""
         return self._parts.outbox.num_lost
 
-    def plant(self, probes: Sequence[Mapping[str, Any]]) -> None:
+    @property
+    def num_examples(self) -> int | None:
+        """Of the recorded dataset, where that is known by now."""
+        return self._parts.spec.num_examples
+
+    def plant(self, probes: Sequence[Mapping[str, Any]], *, suite_id: int | None = None) -> None:
         """Say which rows are planted probes; `sondage.torch.plant(…, run=run)` does.
 
         Parameters
         ----------
         probes : sequence of mappings
             row, category, role (fit or held_out), source_row, label, generator. Made probes have the rows after the
-            last example, without a gap.
+            last example, without a gap. source_row is None for an example of the user's own, which takes nobody's
+            place.
+        suite_id : int, optional
+            The suite on the server that examples of the user's own are of; their `example_index` says which they are.
 
         Raises
         ------
@@ -102,9 +110,9 @@ class Run:
         if self.next_epoch and spec.num_made not in (0, len(made)):
             raise Conflict(f"This run was begun with {spec.num_made} made probes, not {len(made)}.")
         num_examples = spec.num_examples or min((probe["row"] for probe in made), default=None)
-        spec = replace(spec, num_examples=num_examples, num_made=len(made))
+        spec = replace(spec, num_examples=num_examples, num_made=len(made), suite_id=suite_id)
         if to_see is not None:
-            to_see += len(made) - len({probe["source_row"] for probe in made})
+            to_see += len(made) - len({probe["source_row"] for probe in made} - {None})
         self._parts = replace(self._parts, spec=spec, num_to_see=to_see)
         self._epoch = self._open_epoch(made)
         self._tell_of_probes(spec, probes)

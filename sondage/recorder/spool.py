@@ -53,6 +53,8 @@ class RunSpec:
     """A word of this training, the same from all its ranks and from whoever sends what they left."""
     num_made: int = 0
     """Planted probes that were made; their rows come after those of the examples."""
+    suite_id: int | None = None
+    """The suite on the server whose own examples are among them."""
 
     def differences(self, other: RunSpec) -> list[str]:
         """Names of what another recording of the same run may not change."""

@@ -203,7 +203,10 @@ class _Start:
                 f"`sondage sync {self.folder.path}`, or choose another name."
             )
         self.spec = replace(
-            self.spec, num_examples=self.spec.num_examples or there.num_examples, num_made=there.num_made
+            self.spec,
+            num_examples=self.spec.num_examples or there.num_examples,
+            num_made=there.num_made,
+            suite_id=there.suite_id,
         )
         differing = there.differences(self.spec)
         if begun and differing:

@@ -10,7 +10,7 @@ import numpy as np
 
 from sondage.curves import Curves
 from sondage.errors import InvalidInput
-from sondage.probes.plan import Probes, scaled_counts
+from sondage.probes.plan import NO_SOURCE, Probes, scaled_counts
 from sondage.probes.select import (
     Evidence,
     as_probes,
@@ -138,7 +138,8 @@ def _selected_counts(run: Prepared, definition: SuiteDefinition, num_examples: i
     selected = {g.name: g.count for g in definition.generators if g.name in SELECTED}
     wished = sum(g.count for g in definition.generators if g.planted)
     if wished:
-        share = min(1.0, int((run.probes.row >= num_examples).sum()) / wished)
+        made = (run.probes.row >= num_examples) & (run.probes.source_row != NO_SOURCE)
+        share = min(1.0, int(made.sum()) / wished)
         return {name: max(2, round(count * share)) for name, count in selected.items()}
     scaled = scaled_counts(definition, int(run.trained.sum()))
     return {g.name: count for g, count in zip(definition.generators, scaled, strict=True)}

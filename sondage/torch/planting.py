@@ -10,11 +10,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sondage.errors import InvalidInput
-from sondage.probes.plan import ProbePlan, plan_probes
-from sondage.probes.planted import PlantedProbe, planted_probes
+from sondage.probes.own import OwnSuite
+from sondage.probes.plan import plan_probes
+from sondage.probes.planted import PlantedProbe, planted_examples, planted_probes
 from sondage.probes.suite import SuiteDefinition, default_suite
 from sondage.torch.examples import Form, make_inputs, plain_label
 from sondage.torch.indexed import ROW, Indexed
+from sondage.torch.own import inputs_like
 from sondage.types import Labels, Rows
 
 _LABELS = ("targets", "labels")
@@ -27,7 +29,7 @@ class Planted(Indexed):
     Attributes
     ----------
     probes : list of PlantedProbe
-        Rows N, N+1, … of the run, in this order.
+        Rows N, N+1, … of the run, in this order; those of the user's own come last.
     displaced : int64 array
         Rows whose place they took; they are not in this dataset.
     """
@@ -36,16 +38,19 @@ class Planted(Indexed):
         as_sequence: Any = rows  # an array: workers of a loader share it
         super().__init__(examples, rows=as_sequence, key=key)
         self.probes = probes
-        self.displaced = np.array([probe.source_row for probe in probes], dtype=np.int64)
+        self.displaced = np.array(
+            [probe.source_row for probe in probes if probe.source_row is not None], dtype=np.int64
+        )
 
 
 def plant(
     dataset: Any,
-    suite: SuiteDefinition | Any | None = None,
+    suite: SuiteDefinition | OwnSuite | Any | None = None,
     *,
     run: Any = None,
     labels: Any = None,
     num_classes: int | None = None,
+    class_names: Sequence[str] | None = None,
     rows: Any = None,
     num_examples: int | None = None,
     transform: Callable[[Any], Any] | None = None,
@@ -61,14 +66,18 @@ def plant(
     ----------
     dataset : map-style dataset of tuples or mappings
         The train examples: (input, label, …), or a mapping with `label` or `labels`.
-    suite : SuiteDefinition or Suite, optional
-        Of generators. The default suite when not given; of the server, `client.suites.get(name)`.
+    suite : SuiteDefinition, Suite or OwnSuite, optional
+        Of generators. The default suite when not given; of the server, `client.suites.get(name)`. With examples of your
+        own, `client.suites.load(name)`, or `OwnExamples(…).suite(name)` of what stays on this machine.
     run : Run, optional
         What `sondage.init` returned: it is told which rows are probes, before its first epoch.
     labels : integers, shape (len(dataset),), optional
         The given labels; from `dataset.targets` or `.labels`, or else by reading every example, when not given.
     num_classes : int, optional
         The largest label and one when not given.
+    class_names : sequence of str, optional
+        What the labels number, from `dataset.classes` when not given: labels of examples of your own, which have names
+        on the server, are found by name. By number where either side has no names.
     rows, num_examples : optional
         Where `dataset` is a part of the recorded one: the row of each example, and how many there are in all.
     transform : callable, optional
@@ -85,45 +94,75 @@ def plant(
     Returns
     -------
     Planted
-        Shorter by nothing: every probe took the place of the example that it was made from.
+        Every made probe took the place of the example that it was made from; examples of your own take nobody's, and
+        come in addition.
 
     Raises
     ------
     Unsupported
         The suite wants damaged or foreign inputs, and inputs are neither uint8 pictures (arrays, tensors, PIL), texts
-        nor vectors of floats. Wrong labels can be planted in anything.
+        nor vectors of floats. Wrong labels can be planted in anything; so can examples of your own that are in the form
+        of the dataset's.
     InvalidInput
-        Too few examples, no labels, or the suite plants nothing.
+        Too few examples, no labels, the suite plants nothing, or the run records another number of examples.
     """
+    own = suite if isinstance(suite, OwnSuite) else None
     definition = _definition(suite)
     form = Form.of(dataset, input_key, label_key)
     given = _labels(dataset, labels, form)
     positions = np.arange(len(dataset))
     own_rows = _rows(dataset, rows)
+    total = _total(own_rows, num_examples)
+    _check_run(run, total, len(dataset))
+    num_classes = num_classes or int(given.max()) + 1
     plan = plan_probes(
         definition,
         given,
         positions,
-        num_classes or int(given.max()) + 1,
+        num_classes,
         seed=definition.seed,
         slot=slot,
         num_slots=num_slots,
     )
-    if not len(plan):
+    if not len(plan) and own is None:
         raise InvalidInput(
             f"Suite {definition.name} plants nothing: its probes are chosen after training, or are known examples. "
             "Load Indexed(dataset) instead.",
             field="suite",
         )
-    total = _total(own_rows, num_examples)
     rng = np.random.default_rng([definition.seed, slot, num_slots])
     inputs = make_inputs(dataset, form, plan, rng)
     probes = planted_probes(plan, own_rows, total)
     kept = np.setdiff1d(positions, plan.source_row)
+    sources = plan.source_row
+    if own is not None:
+        names = getattr(dataset, "classes", None) if class_names is None else class_names
+        in_form = inputs_like(form.input_of(dataset[0]), own.examples)
+        inputs |= {len(plan) + place: value for place, value in enumerate(in_form)}
+        probes += planted_examples(own, own.labels_in(names, num_classes), total + len(plan))
+        # What an example has beside input and label, one of the user's own has from the first example.
+        sources = np.concatenate([sources, np.zeros(len(in_form), dtype=np.int64)])
     if run is not None:
-        run.plant([probe.as_dict() for probe in probes])
-    all_rows = np.concatenate([own_rows[kept], total + np.arange(len(plan))])
-    return Planted(_WithProbes(dataset, kept, plan, inputs, form, transform), all_rows, probes, key)
+        run.plant([probe.as_dict() for probe in probes], **_of_suite(own))
+    all_rows = np.concatenate([own_rows[kept], total + np.arange(len(probes))])
+    told = np.array([probe.label for probe in probes], dtype=np.int64)
+    return Planted(_WithProbes(dataset, kept, sources, told, inputs, form, transform), all_rows, probes, key)
+
+
+def _of_suite(own: OwnSuite | None) -> dict[str, int]:
+    return {} if own is None or own.suite_id is None else {"suite_id": own.suite_id}
+
+
+def _check_run(run: Any, total: int, num_here: int) -> None:
+    """The server would say so too, but when the first epoch is over."""
+    recorded = getattr(run, "num_examples", None)
+    if recorded not in (None, total):
+        raise InvalidInput(
+            f"The run records {recorded} examples, and this dataset has {num_here}"
+            f"{'' if num_here == total else f' of {total}'}. Where it is a part of them, pass rows= (the row of each) "
+            f"and num_examples={recorded}; else begin the run with its own labels: init(labels=…).",
+            field="num_examples",
+        )
 
 
 class _WithProbes(Dataset[Any]):
@@ -133,15 +172,16 @@ class _WithProbes(Dataset[Any]):
         self,
         dataset: Any,
         kept: Rows,
-        plan: ProbePlan,
+        sources: Rows,
+        labels: Rows,
         inputs: Mapping[int, Any],
         form: Form,
         transform: Callable[[Any], Any] | None,
     ) -> None:
         self.dataset = dataset
         self._kept = kept
-        self._source = plan.source_row
-        self._label = plan.label
+        self._source = sources
+        self._label = labels
         self._inputs = inputs
         self._form = form
         self._transform = transform
@@ -169,13 +209,30 @@ class _WithProbes(Dataset[Any]):
 def _definition(suite: Any) -> SuiteDefinition:
     if suite is None or suite == "default":
         return default_suite()
+    if isinstance(suite, OwnSuite):
+        return suite.definition
     if isinstance(suite, SuiteDefinition):
-        return suite
+        return _at_hand(suite)
     definition = getattr(suite, "definition", None)  # of the client
     if isinstance(definition, Mapping):
+        if definition.get("examples_fingerprint"):
+            raise _not_at_hand(str(definition.get("name")))
         return SuiteDefinition.from_dict(definition)
     raise InvalidInput(
         f"suite is {suite!r}: pass a SuiteDefinition, or what client.suites.get(name) returns.", field="suite"
+    )
+
+
+def _at_hand(definition: SuiteDefinition) -> SuiteDefinition:
+    if definition.examples:
+        raise _not_at_hand(definition.name)
+    return definition
+
+
+def _not_at_hand(name: str) -> InvalidInput:
+    return InvalidInput(
+        f"Suite {name!r} brings examples of its own, which are not at hand: pass client.suites.load({name!r}).",
+        field="suite",
     )
 
 

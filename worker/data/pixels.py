@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from PIL import Image
 
 from sondage.errors import InvalidInput
 from sondage.types import Images
@@ -75,8 +76,14 @@ def _blobs(payload: Payload) -> Iterator[tuple[list[bytes], list[int]]]:
 
 
 def _pixels(blob: bytes, shape: tuple[int, int, int]) -> Images:
+    height, width, _ = shape
+    return squeezed(decode(blob, near=(width, height)), shape)
+
+
+def squeezed(picture: Image.Image, shape: tuple[int, int, int]) -> Images:
+    """One picture as uint8 (height, width, channels), 1 channel or 3; whole, of another shape as it may be."""
     height, width, channels = shape
-    image = decode(blob, near=(width, height)).convert("L" if channels == 1 else "RGB")
+    image = picture.convert("L" if channels == 1 else "RGB")
     if image.size != (width, height):
         image = image.resize((width, height), reducing_gap=2.0)
     return np.asarray(image, dtype=np.uint8).reshape(shape)

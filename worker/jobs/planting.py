@@ -9,25 +9,114 @@ from typing import Any
 
 import numpy as np
 
+from sondage.errors import InvalidInput
 from sondage.probes.generators import make_probe_inputs
 from sondage.probes.plan import ProbePlan, plan_probes
+from sondage.probes.planted import OWN
 from sondage.probes.suite import SuiteDefinition
 from sondage.probes.tables import TableInputs
 from sondage.types import Rows
-from store import jobs, runs
+from store import examples, jobs, runs, suites
 from store.examples import ExampleColumns
+from store.payloads import Payload, open_payload
 from store.runs import PlantedProbe
-from store.tables import Run, RunProbe
+from store.tables import Dataset, Run, RunProbe, Suite
 from worker.context import Work
 from worker.data.arrays import Arrays, ProbeInputs, TrainingArrays, probes_beside, read_probes
+from worker.data.fitting import fitted
 
 REFERENCE_ROWS = 5_000
 """A sample of the train split this large gives words and column statistics well enough."""
 
 
 @dataclass(frozen=True)
+class OwnExamples:
+    """The user's own examples of a suite, as they are stored.
+
+    Parameters
+    ----------
+    payload : Payload
+    class_names : sequence of str
+        What `labels` number.
+    labels : int array, keys, category, role : sequences of str
+        By index.
+    """
+
+    payload: Payload
+    class_names: Sequence[str]
+    labels: Rows
+    keys: Sequence[str]
+    category: Sequence[str]
+    role: Sequence[str]
+
+    @classmethod
+    def of(cls, work: Work, suite: Suite) -> OwnExamples | None:
+        """None where the suite brings none along."""
+        if suite.examples_dataset_id is None:
+            return None
+        with work.transaction() as session:
+            dataset = session.get_one(Dataset, suite.examples_dataset_id)
+            columns = examples.columns(session, dataset_id=dataset.id)
+            members = suites.members(session, suite_id=suite.id)
+            return cls(
+                open_payload(work.data_dir / dataset.payload),
+                dataset.class_names,
+                columns.labels,
+                examples.all_keys(session, dataset_id=dataset.id),
+                [member.category for member in members],
+                [member.role for member in members],
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def inputs(self, arrays: TrainingArrays) -> ProbeInputs:
+        """As the training reads its examples. Raises InvalidInput where they do not fit this dataset version."""
+        shape = arrays.arrays[0].shape[1:] if arrays.modality == "image" else None
+        return fitted(self.payload, arrays.payload, self.keys, shape=shape)
+
+    def planted(self, first_row: int, class_names: Sequence[str]) -> list[PlantedProbe]:
+        """From this row on, with labels in the classes of the dataset that is trained on.
+
+        Raises
+        ------
+        InvalidInput
+            It lacks a class that some are labelled with.
+        """
+        number = self._numbers(class_names)
+        return [
+            PlantedProbe(
+                row=first_row + index,
+                category=self.category[index],
+                role=self.role[index],
+                generator=OWN,
+                source_row=None,
+                label=number[int(label)],
+                example_index=index,
+            )
+            for index, label in enumerate(self.labels)
+        ]
+
+    def _numbers(self, class_names: Sequence[str]) -> dict[int, int]:
+        """The class of this dataset for each of ours that occurs, by name."""
+        there = {name: number for number, name in enumerate(class_names)}
+        used = {int(label): self.class_names[int(label)] for label in np.unique(self.labels)}
+        missing = sorted(set(used.values()) - set(there))
+        if missing:
+            raise InvalidInput(
+                f"Examples of the suite are labelled {missing[0]!r}, which is no class of this dataset: upload them "
+                "for it, and map the labels by label_names.",
+                field="suite",
+            )
+        return {label: there[name] for label, name in used.items()}
+
+
+@dataclass(frozen=True)
 class Planted:
-    """The probes of one run: inputs as training reads them, the labels it is told, the rows they displace."""
+    """The probes of one run: inputs as training reads them, the labels it is told, the rows they displace.
+
+    Those of the user's own come last and displace none.
+    """
 
     inputs: Arrays
     labels: Rows
@@ -40,7 +129,8 @@ def planted_probes(
     definition: SuiteDefinition,
     arrays: TrainingArrays,
     columns: ExampleColumns,
-    num_classes: int,
+    class_names: Sequence[str],
+    own: OwnExamples | None = None,
 ) -> Planted | None:
     """Those that are there, or new ones. None when the suite plants nothing.
 
@@ -57,21 +147,28 @@ def planted_probes(
             definition,
             columns.labels,
             columns.train_rows,
-            num_classes,
+            len(class_names),
             seed=definition.seed,
             slot=run.slot,
             num_slots=run.num_slots,
         )
-        if not len(plan):
+        if not len(plan) and own is None:
             return None
-        made = _make(plan, arrays, columns, np.random.default_rng([definition.seed, run.slot, run.num_slots]))
+        made = _make(
+            plan, arrays, columns, np.random.default_rng([definition.seed, run.slot, run.num_slots]), own
+        )
+        planted = _planted_rows(plan, len(columns.labels))
+        if own is not None:
+            planted += own.planted(len(columns.labels) + len(plan), class_names)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with probes_beside(folder, made, columns=arrays.payload.columns) as publish:
-            there = _store(work, run, publish, _planted_rows(plan, len(columns.labels)))
+            there = _store(work, run, publish, planted)
     return Planted(
         inputs=read_probes(folder),
         labels=np.array([probe.label for probe in there], dtype=np.int64),
-        displaced=np.array([probe.source_row for probe in there], dtype=np.int64),
+        displaced=np.array(
+            [probe.source_row for probe in there if probe.source_row is not None], dtype=np.int64
+        ),
     )
 
 
@@ -80,9 +177,13 @@ def probes_folder(data_dir: Path, run_id: int) -> Path:
 
 
 def _make(
-    plan: ProbePlan, arrays: TrainingArrays, columns: ExampleColumns, rng: np.random.Generator
+    plan: ProbePlan,
+    arrays: TrainingArrays,
+    columns: ExampleColumns,
+    rng: np.random.Generator,
+    own: OwnExamples | None,
 ) -> ProbeInputs:
-    """The inputs of all probes, in the plan's order: probe i becomes row N + i."""
+    """The inputs of all probes, in the plan's order and then the user's own: probe i becomes row N + i."""
     train = columns.train_rows
     sample = np.sort(rng.permutation(train)[:REFERENCE_ROWS])
     reference = arrays.inputs(sample)
@@ -91,6 +192,9 @@ def _make(
         source = arrays.inputs(plan.source_row[positions])
         parts.append(make_probe_inputs(arrays.modality, generator, source, reference, rng))
         places.append(positions)
+    if own is not None:
+        parts.append(own.inputs(arrays))
+        places.append(len(plan) + np.arange(len(own)))
     return _in_order(parts, np.concatenate(places))
 
 
@@ -122,7 +226,7 @@ def _store(
         return runs.probes(session, run_id=run.id)
 
 
-def _planted_rows(plan: ProbePlan, num_examples: int) -> Sequence[PlantedProbe]:
+def _planted_rows(plan: ProbePlan, num_examples: int) -> list[PlantedProbe]:
     names = [generator.name for generator in plan.generators]
     return [
         PlantedProbe(

@@ -1,9 +1,12 @@
-"""① The job `register`: a source to a dataset version with its payload; all of it, or nothing."""
+"""① The job `register`: a source to a dataset version with its payload; all of it, or nothing.
+
+Where the examples are to be probes, to a suite as well (`worker/jobs/own_examples.py`).
+"""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from store.payloads import PayloadWriter, remove_leftovers, remove_payload
 from store.tables import Dataset
 from worker.context import Work, undisturbed
 from worker.data.sources import Registration, SourceLimits, read_source, resolve_source_path
+from worker.jobs.own_examples import Order
 
 UPLOAD = "upload:"
 
@@ -27,10 +31,10 @@ def register(work: Work) -> None:
     its payload. Should the commit fail, the folder is an orphan whose number is never used again; it is removed, by
     the next attempt when this one is killed.
     """
-    name, source = _order(work)
+    name, source, suite = _order(work)
     parent = work.data_dir / "datasets"
-    mark = _mark_of(work)
-    _clean_up(parent, mark)
+    mark = mark_of(work)
+    clean_up(parent, mark)
     work.report(unit="phase", phase="reading")
     with PayloadWriter(parent) as writer:
         writer.add_file(mark, b"")
@@ -41,34 +45,46 @@ def register(work: Work) -> None:
                 path, roots=work.settings.source_roots, uploads=work.data_dir / "uploads"
             ),
             limits=SourceLimits(max_file_bytes=work.settings.max_source_bytes),
+            probes=None if suite is None else suite.probe_source(),
         )
         work.report(unit="phase", phase="storing")
-        _store(work, name, found, writer)
-    _drop_upload(work, source)
+        writer.finish()
+        notes = [] if suite is None else suite.look(work, found, writer.folder)
+        _store(work, name, found, writer, suite, notes)
+    drop_upload(work, source)
 
 
-def _mark_of(work: Work) -> str:
+def mark_of(work: Work) -> str:
     """Name of a file that says whose work a payload is, in this database or another on the same folder."""
     with work.transaction() as session:
         job = jobs.hold(session, job_id=work.job_id, attempt=work.attempt)
         return f"job-{job.id}-{job.created_at.timestamp():.6f}"
 
 
-def _clean_up(parent: Path, mark: str) -> None:
+def clean_up(parent: Path, mark: str) -> None:
     """Remove what earlier attempts left when they were killed: half a payload, or a whole one without its rows."""
     remove_leftovers(parent)
     for of_ours in parent.glob(f"*/{mark}"):
         remove_payload(of_ours.parent)
 
 
-def _order(work: Work) -> tuple[str, Source]:
+def _order(work: Work) -> tuple[str, Source, Order | None]:
     try:
-        return str(work.arguments["name"]), Source.model_validate(work.arguments["source"])
+        name, source = str(work.arguments["name"]), Source.model_validate(work.arguments["source"])
     except (KeyError, ValidationError) as fault:
         raise InvalidInput(f"The job's source cannot be understood: {fault}") from fault
+    suite = work.arguments.get("suite")
+    return name, source, None if suite is None else Order.of(work, suite)
 
 
-def _store(work: Work, name: str, found: Registration, writer: PayloadWriter) -> None:
+def _store(
+    work: Work,
+    name: str,
+    found: Registration,
+    writer: PayloadWriter,
+    suite: Order | None,
+    notes: Sequence[str],
+) -> None:
     """The job is held at the very end: an abort and other readers of the job need not wait for the long inserts."""
     new = datasets.NewDataset(
         name=name,
@@ -80,16 +96,16 @@ def _store(work: Work, name: str, found: Registration, writer: PayloadWriter) ->
         splits=found.splits,
         source=found.provenance,
     )
-    writer.finish()
     with ExitStack() as until_committed, work.transaction() as session:
         dataset, is_new = datasets.add(session, project_id=work.project_id, new=new)
+        made = {} if suite is None else {"suite_id": suite.add_suite(session, dataset, found, notes).id}
         until_committed.enter_context(undisturbed())
         job = jobs.hold(session, job_id=work.job_id, attempt=work.attempt)
         if is_new:
             until_committed.enter_context(_no_orphan(work, dataset))
             writer.publish(work.data_dir / dataset.payload)
         job.dataset_id = dataset.id
-        outcome = {"dataset_id": dataset.id, "is_new": is_new, "num_skipped": found.num_skipped}
+        outcome = {"dataset_id": dataset.id, "is_new": is_new, "num_skipped": found.num_skipped, **made}
         jobs.finish(session, job_id=work.job_id, attempt=work.attempt, result=outcome)
 
 
@@ -112,7 +128,7 @@ def _no_orphan(work: Work, dataset: Dataset) -> Iterator[None]:
         raise
 
 
-def _drop_upload(work: Work, source: Source) -> None:
+def drop_upload(work: Work, source: Source) -> None:
     """The file has become a payload; it is not kept twice."""
     if source.path is not None and source.path.startswith(UPLOAD):
         shutil.rmtree(work.data_dir / "uploads" / source.path.removeprefix(UPLOAD), ignore_errors=True)

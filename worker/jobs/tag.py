@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from sondage.curves import NOT_SEEN, Curves
-from sondage.probes.plan import Probes
+from sondage.probes.plan import NO_SOURCE, Probes
 from sondage.probes.suite import SuiteDefinition
 from sondage.scores.base import Score, mean_over_runs
 from sondage.scores.registry import SCORES
@@ -121,14 +121,20 @@ def _read_run(session: Session, subject: _Subject, run: Run) -> RunCurves:
         known = suites.members(session, suite_id=subject.suite.id)
         probes = _probes([(member.index, member.category, member.role, member.index) for member in known])
     else:
-        probes = _probes([(probe.row, probe.category, probe.role, probe.source_row) for probe in planted])
+        probes = _probes(
+            [(probe.row, probe.category, probe.role, _source(probe.source_row)) for probe in planted]
+        )
     return RunCurves(
         curves=_curves(session, run, _channels_of_tagging(curves.channels(session, run_id=run.id))),
         labels=np.concatenate([subject.columns.labels, np.array([p.label for p in made], dtype=np.int64)]),
         probes=probes,
-        displaced=np.array([probe.source_row for probe in made], dtype=np.int64),
+        displaced=np.array([p.source_row for p in made if p.source_row is not None], dtype=np.int64),
         name=run.name,
     )
+
+
+def _source(source_row: int | None) -> int:
+    return NO_SOURCE if source_row is None else source_row
 
 
 def _channels_of_tagging(recorded: Sequence[str]) -> list[str]:
@@ -232,7 +238,9 @@ def _tag_columns(result: TaggingResult, columns: ExampleColumns) -> TagColumns:
     )
 
 
-def _probe_rows(run_ids: Sequence[int], result: TaggingResult) -> Iterator[tuple[int, int, str, str, int]]:
+def _probe_rows(
+    run_ids: Sequence[int], result: TaggingResult
+) -> Iterator[tuple[int, int, str, str, int | None]]:
     for run_id, probes in zip(run_ids, result.probes, strict=True):
         for row, category, role, source in zip(
             probes.row.tolist(),
@@ -241,7 +249,7 @@ def _probe_rows(run_ids: Sequence[int], result: TaggingResult) -> Iterator[tuple
             probes.source_row.tolist(),
             strict=True,
         ):
-            yield run_id, row, category, role, source
+            yield run_id, row, category, role, None if source == NO_SOURCE else source
 
 
 def _in_words(of_runs: Sequence[Run]) -> str:

@@ -27,7 +27,7 @@ from store.tables import Dataset, Run, Suite
 from worker.context import Work
 from worker.data.arrays import TrainingArrays, training_arrays
 from worker.data.loader import SPLITS, TrainingData
-from worker.jobs.planting import Planted, planted_probes
+from worker.jobs.planting import OwnExamples, Planted, planted_probes
 from worker.training.checkpoint import CheckpointStore
 from worker.training.loop import Progress, recorder_for, train
 
@@ -161,7 +161,8 @@ def _plant(
     if suite is None:
         return None
     definition = SuiteDefinition.from_dict(suite.definition)
-    return planted_probes(work, run, definition, arrays, columns, len(dataset.class_names))
+    own = OwnExamples.of(work, suite)
+    return planted_probes(work, run, definition, arrays, columns, dataset.class_names, own)
 
 
 def _split_codes(columns: ExampleColumns) -> np.ndarray[Any, np.dtype[np.int8]]:

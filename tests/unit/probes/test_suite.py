@@ -132,3 +132,42 @@ def test_at_most_a_hundred_rejected_members_are_listed_and_all_are_counted():
     with pytest.raises(InvalidRows) as caught:
         check_members([(str(key), "weird") for key in range(250)], KNOWN)
     assert (len(caught.value.rows), caught.value.num_rejected) == (100, 250)
+
+
+OWN = {"examples": (("k", "ood"),), "examples_fingerprint": "f"}
+
+
+def test_suites_without_own_examples_keep_their_digest():
+    """It is stored: a suite that is there must be found again."""
+    assert default_suite().digest() == "63bd1ab25162a89d8933aa834711bd3ec5229f807927d388e8dedafb1cb6af7f"
+    assert "examples" not in default_suite().to_dict()
+
+
+def test_own_examples_come_with_generators_and_round_trip():
+    suite = SuiteDefinition("own", generators=(Generator("flip"),), **OWN)
+    assert SuiteDefinition.from_dict(json.loads(json.dumps(suite.to_dict()))) == suite
+    assert [category.name for category in suite.used_categories()] == ["noisy", "ood"]
+    bare = SuiteDefinition("own", generators=(Generator("flip"), Generator("scramble")))
+    digests = {
+        suite.digest(),
+        bare.digest(),
+        SuiteDefinition("own", generators=(Generator("flip"),), **(OWN | {"examples_fingerprint": "g"})).digest(),
+        SuiteDefinition("own", generators=(Generator("flip"),), examples=(("k", "noisy"), ("l", "ood")),
+                        examples_fingerprint="f").digest(),
+    }  # fmt: skip
+    assert len(digests) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (OWN, "two categories"),
+        (OWN | {"examples": (("k", "imagined"), ("l", "ood"))}, "no category"),
+        (OWN | {"members": (("m", "noisy"),)}, "not both"),
+        ({"examples": OWN["examples"], "generators": (Generator("flip"),)}, "fingerprint"),
+        (OWN | {"examples": (("k", "ood"), ("k", "noisy"))}, "'k'"),
+    ],
+)
+def test_wrong_own_examples(options, message):
+    with pytest.raises(InvalidInput, match=message):
+        SuiteDefinition("own", **options)

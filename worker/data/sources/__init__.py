@@ -2,6 +2,7 @@
 
 from worker.data.sources.model import Registration, SourceLimits
 from worker.data.sources.paths import resolve_source_path
+from worker.data.sources.probes import ProbeSource
 from worker.data.sources.read import read_source
 
-__all__ = ["Registration", "SourceLimits", "read_source", "resolve_source_path"]
+__all__ = ["ProbeSource", "Registration", "SourceLimits", "read_source", "resolve_source_path"]

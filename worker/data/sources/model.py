@@ -80,7 +80,8 @@ class Opened:
         The source's rows in order; more than one when it has files or arrays per split.
     label_names : list of str, optional
         Class names that the source itself declares.
-    keys, splits : pyarrow columns, optional
+    keys, splits, categories : pyarrow columns, optional
+        `categories` is looked for in sources of probes alone.
     notes : dict
         What was guessed, for the record.
     """
@@ -91,6 +92,7 @@ class Opened:
     label_names: list[str] | None = None
     keys: pa.ChunkedArray | None = None
     splits: pa.ChunkedArray | None = None
+    categories: pa.ChunkedArray | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -166,6 +168,8 @@ class Registration:
         The first hundred rows that were left out; `num_skipped` counts all.
     truth : Truth or None
         Which labels were set wrong on purpose. For demonstrations and benchmarks alone.
+    categories : list of str
+        Of a source of probes, what each example is; else empty.
     """
 
     modality: str
@@ -178,6 +182,7 @@ class Registration:
     skipped: list[RowError]
     num_skipped: int
     truth: Truth | None
+    categories: list[str] = field(default_factory=list)
 
 
 def take_near(data: Any, rows: Rows) -> Any:

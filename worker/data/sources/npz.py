@@ -21,7 +21,7 @@ from worker.data.sources.model import Opened, SourceLimits
 from worker.data.sources.paths import check_file
 
 _PARTS = ("train", "validation", "test")
-_ROLES = tuple(f"{kind}_{part}" for part in _PARTS for kind in ("x", "y", "keys"))
+_ROLES = tuple(f"{kind}_{part}" for part in _PARTS for kind in ("x", "y", "keys", "categories"))
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Stored:
         return array
 
 
-def open_npz(path: Path, source: Source, limits: SourceLimits) -> Opened:
-    """Take an archive apart into train, validation and test.
+def open_npz(path: Path, source: Source, limits: SourceLimits, *, labelled: bool = True) -> Opened:
+    """Take an archive apart into train, validation and test. Need it not be `labelled`, labels may be null.
 
     Raises
     ------
@@ -72,16 +72,17 @@ def open_npz(path: Path, source: Source, limits: SourceLimits) -> Opened:
             field="arrays",
         )
     for part in parts:
-        _check_lengths(chosen, part)
+        _check_lengths(chosen, part, labelled)
     inputs = [chosen[f"x_{part}"] for part in parts]
     modality, row_shape = _form(inputs, source.modality)
     return Opened(
         inputs=ArrayInputs(
             modality, row_shape, lambda: (block for array in inputs for block in array.blocks())
         ),
-        labels=_joined([_labels(chosen[f"y_{part}"]) for part in parts]),
+        labels=_joined([_labels_of(chosen, part) for part in parts]),
         parts=[(part, chosen[f"x_{part}"].shape[0]) for part in parts],
-        keys=_keys(chosen, parts),
+        keys=_words(chosen, parts, "keys"),
+        categories=_words(chosen, parts, "categories"),
         notes={"arrays": {role: stored.name for role, stored in chosen.items()}},
     )
 
@@ -160,14 +161,14 @@ def _chosen(arrays: dict[str, Stored], given: dict[str, str]) -> dict[str, Store
     return chosen
 
 
-def _check_lengths(chosen: dict[str, Stored], part: str) -> None:
+def _check_lengths(chosen: dict[str, Stored], part: str, labelled: bool) -> None:
     inputs, labels = chosen[f"x_{part}"], chosen.get(f"y_{part}")
-    if labels is None:
+    if labels is None and labelled:
         raise InvalidInput(
             f"There are no labels for {inputs.name!r}: say with `arrays` which array is y_{part}.",
             field="arrays",
         )
-    for other in (labels, chosen.get(f"keys_{part}")):
+    for other in (labels, chosen.get(f"keys_{part}"), chosen.get(f"categories_{part}")):
         if other is not None and other.shape[:1] != inputs.shape[:1]:
             raise InvalidInput(
                 f"{inputs.name!r} has shape {inputs.shape} and {other.name!r} {other.shape}: their first axes, the "
@@ -206,6 +207,11 @@ def _picture_shape(stored: Stored) -> tuple[int, ...]:
     return height, width, *(channels or [1])
 
 
+def _labels_of(chosen: dict[str, Stored], part: str) -> pa.Array:
+    stored = chosen.get(f"y_{part}")
+    return pa.nulls(chosen[f"x_{part}"].shape[0]) if stored is None else _labels(stored)
+
+
 def _labels(stored: Stored) -> pa.Array:
     array = stored.whole()
     if array.ndim == 2 and array.shape[1] == 1:
@@ -219,13 +225,14 @@ def _labels(stored: Stored) -> pa.Array:
     return _column(array, stored.name)
 
 
-def _keys(chosen: dict[str, Stored], parts: list[str]) -> pa.ChunkedArray | None:
-    stored = [chosen[f"keys_{part}"] for part in parts if f"keys_{part}" in chosen]
+def _words(chosen: dict[str, Stored], parts: list[str], kind: str) -> pa.ChunkedArray | None:
+    """Keys or categories, where the archive has them."""
+    stored = [chosen[f"{kind}_{part}"] for part in parts if f"{kind}_{part}" in chosen]
     if not stored:
         return None
     if len(stored) < len(parts):
         raise InvalidInput(
-            f"There are keys for some of {', '.join(parts)} only; name all of them.", field="arrays"
+            f"There are {kind} for some of {', '.join(parts)} only; name all of them.", field="arrays"
         )
     return _joined([_column(one.whole().reshape(-1), one.name) for one in stored])
 

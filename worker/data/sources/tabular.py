@@ -31,8 +31,17 @@ def open_frame(
     *,
     keys: pa.Array | None = None,
     read_path: Callable[[str], bytes] | None = None,
+    category_column: str | None = None,
+    labelled: bool = True,
 ) -> Opened:
     """Give each column its part.
+
+    Parameters
+    ----------
+    category_column : str, optional
+        Of a source of probes; no input then.
+    labelled : bool
+        Whether there must be a label column; labels are null without one.
 
     Raises
     ------
@@ -42,11 +51,17 @@ def open_frame(
         The labels are for another task.
     """
     table = frame.table
+    if not labelled and source.label_column not in table.column_names:
+        table = table.append_column(source.label_column, pa.nulls(table.num_rows))
     label = _label_column(table, source.label_column)
     split = source.split_column or _guessed_split(table, label)
-    for column, field in ((split, "split_column"), (source.key_column, "key_column")):
+    for column, field in (
+        (split, "split_column"),
+        (source.key_column, "key_column"),
+        (category_column, "category_column"),
+    ):
         _check_there(table, column, field)
-    roles = {label, split, source.key_column}
+    roles = {label, split, source.key_column, category_column}
     names = _input_columns(table, source, roles)
     modality = source.modality or _guessed_modality(table, names)
     inputs = _inputs(table, names, modality, limits, read_path)
@@ -59,6 +74,7 @@ def open_frame(
         label_names=frame.class_names.get(label),
         keys=pa.chunked_array([keys]) if isinstance(keys, pa.Array) else keys,
         splits=table.column(split) if split else None,
+        categories=table.column(category_column) if category_column else None,
         notes={"modality": modality, "split_column": split},
     )
 
