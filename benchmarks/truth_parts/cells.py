@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,11 @@ class CellRun:
 
 @dataclass(frozen=True)
 class Cell:
-    """Names, labels and trainings of one cell. `given` and `truth` are int64 (N,); `meta` tells how it was made."""
+    """Names, labels and trainings of one cell.
+
+    `given` and `truth` are int64 (N,); `meta` tells how it was made; `out_of_sample` holds probabilities, float32
+    (N, C), of k-fold trainings by their scheme, where they are there.
+    """
 
     row: str
     noise: str
@@ -66,6 +70,7 @@ class Cell:
     truth: Labels
     runs: tuple[CellRun, ...]
     meta: dict[str, Any]
+    out_of_sample: dict[str, AnyArray] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -131,7 +136,21 @@ def load_cell(path: Path) -> Cell:
             truth=stored["truth"].astype(np.int64),
             runs=runs,
             meta=meta,
+            out_of_sample=_out_of_sample(path),
         )
+
+
+def folds_path(cell: Path, scheme: str) -> Path:
+    """Where the probabilities of a k-fold training of this cell are."""
+    return cell.parent / "folds" / f"{scheme}-{cell.name}"
+
+
+def _out_of_sample(cell: Path) -> dict[str, AnyArray]:
+    found = {}
+    for path in sorted(cell.parent.glob(f"folds/*-{cell.name}")):
+        with np.load(path, allow_pickle=False) as stored:
+            found[path.name.partition("-")[0]] = np.asarray(stored["probabilities"])
+    return found
 
 
 def find_cells(cache: Path, row: str = "*", noise: str = "*", seed: int | str = "*") -> list[Path]:

@@ -83,8 +83,8 @@ def annotators(row: DataRow, seed: int, *, rate: float) -> Labels:
     """Three labellers of different architectures and slices each give their likeliest class; the worst vote counts.
 
     Each labeller looks closely, and is right, at a row whose uniform number u_ia is below its care, else it says what
-    its model says. Where any of the three is wrong, the given label is that of the first wrong one in a random order of the
-    three (as in the "worst" labels of CIFAR-10N, Wei et al. 2022). Care is one number for all: the least with which
+    its model says. Where any of the three is wrong, the given label is that of the first wrong one in a random order of
+    them (as in the "worst" labels of CIFAR-10N, Wei et al. 2022). Care is one number for all: the least with which
     at most k rows are wrong; 0, and fewer than k wrong, where the labellers are good.
     """
     rng = _rng(row, f"annotators-{rate}", seed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ import pandas as pd
 from PIL import Image
 
 from benchmarks.truth_parts.frozen import embed
-from sondage.errors import NotFound
 from sondage.probes.tables import TableInputs
 from sondage.types import AnyArray, Labels, Rows
 
@@ -152,26 +151,25 @@ ROWS: dict[str, Callable[[Path], DataRow]] = {
     "vectors": _vectors,
     "adult": _adult,
 }
+FILES = {
+    "fashion": ("fashion_mnist.npz",),
+    "trec": ("trec.parquet",),
+    "mnist": ("mnist.npz",),
+    "cifar10": ("cifar10_train.parquet", "cifar10_test.parquet"),
+    "sst2": ("sst2.parquet",),
+    "vectors": ("cifar10_train.parquet", "cifar10_test.parquet"),
+    "adult": ("adult.parquet",),
+}
+"""What each reads from the data folder."""
 DEVELOPMENT = ("fashion", "trec")
 CONFIRMATION = ("mnist", "cifar10", "sst2", "vectors")
 REPORTED = ("adult",)
 
 
-@lru_cache(maxsize=2)
+@cache
 def load_row(name: str, folder: Path) -> DataRow:
-    """A data set of the bench from the data folder.
-
-    Raises
-    ------
-    NotFound
-        Its file is not there.
-    """
-    try:
-        return ROWS[name](folder)
-    except FileNotFoundError as fault:
-        raise NotFound(
-            f"{fault.filename} is not there: give the folder that holds it, or leave out the row {name}."
-        ) from fault
+    """A data set of the bench from the data folder, which must hold its `FILES`."""
+    return ROWS[name](folder)
 
 
 def _split(
