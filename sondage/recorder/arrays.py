@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from sondage.recorder.channels import COUNT, DEFAULT_CHANNELS, channel_dtypes, finished_channels
-from sondage.recorder.checks import check_batch, check_labels, check_rows
+from sondage.recorder.checks import check_batch, check_labels
+from sondage.recorder.sums import HostSums, summed_dtypes
 from sondage.types import AnyArray
-
-_FIRST_CAPACITY = 1024
 
 
 class ArrayBuffer:
@@ -37,54 +36,46 @@ class ArrayBuffer:
         self.num_rows = num_rows
         self._dtypes = dict(channels or channel_dtypes(DEFAULT_CHANNELS, None))
         self._labels = labels
-        self.reset()
+        self._sums = HostSums(num_rows, self._dtypes)
+        self._usual = summed_dtypes(self._dtypes)
 
     def log(self, rows: Any, logits: Any = None, labels: Any = None, loss: Any = None, **values: Any) -> None:
         """Take one batch. Arrays have one entry per example, `logits` one row per example."""
-        given = values if loss is None else {"loss": loss, **values}
+        self.log_batch(rows, logits, labels, values if loss is None else {"loss": loss, **values})
+
+    def log_batch(self, rows: Any, logits: Any, labels: Any, given: dict[str, Any]) -> None:
+        """As `log`, with what there is by name in one mapping."""
         known = self._labels is not None
         check_batch(rows, logits, labels, given, self._dtypes, _kind_of, labels_known=known)
         if not len(rows):
             return
-        self._make_room(int(rows.min()), int(rows.max()))
         if logits is not None and not self._dtypes.keys() <= {*given, COUNT}:
+            self._sums.check_rows(rows)
             given = {**self._worked_out(rows, logits, labels), **given}
-        self._count += np.bincount(rows, minlength=len(self._count)).astype(np.int32)
-        for name, sums in self._sums.items():
-            if sums.dtype.kind == "f":
-                np.add.at(sums, rows, np.asarray(given[name], dtype=np.float32))
-            else:
-                sums[rows] = given[name]
+        self._sums.log(rows, {name: _held(array) for name, array in given.items()})
+
+    def log_usual(self, rows: Any, values: dict[str, Any]) -> bool:
+        """Take a batch of arrays of the usual kinds of numbers; False where there is more to look at."""
+        usual = self._usual
+        if type(rows) is not np.ndarray or rows.dtype != np.int64 or len(values) != len(usual):
+            return False
+        shape = rows.shape
+        if len(shape) != 1 or not shape[0]:
+            return False
+        for name, array in values.items():
+            if type(array) is not np.ndarray or array.dtype != usual.get(name) or array.shape != shape:
+                return False
+        self._sums.log(rows, values)
+        return True
 
     def collect(self) -> tuple[dict[str, AnyArray], AnyArray]:
         """The epoch's channels and how often each row was seen, both of shape (num_rows,); starts the next."""
-        n = self._seen_rows if self.num_rows is None else self.num_rows
-        count = self._count[:n]
-        sums = {name: values[:n] for name, values in self._sums.items()}
-        self.reset()
+        sums, count = self._sums.take()
         return finished_channels(sums, count, self._dtypes), count
 
     def reset(self) -> None:
         """Forget the epoch so far."""
-        size = _FIRST_CAPACITY if self.num_rows is None else self.num_rows
-        self._seen_rows = 0
-        self._count = np.zeros(size, np.int32)
-        self._sums: dict[str, AnyArray] = {
-            name: np.zeros(size, np.float32) if dtype.startswith("float") else np.full(size, -1, dtype)
-            for name, dtype in self._dtypes.items()
-            if name != COUNT
-        }
-
-    def _make_room(self, low: int, high: int) -> None:
-        check_rows(low, high, 1 << 40 if self.num_rows is None else self.num_rows)
-        self._seen_rows = max(self._seen_rows, high + 1)
-        more = max(self._seen_rows, 2 * len(self._count)) - len(self._count)
-        if self._seen_rows <= len(self._count):
-            return
-        self._count = np.pad(self._count, (0, more))
-        for name, sums in self._sums.items():
-            missing = 0 if sums.dtype.kind == "f" else -1
-            self._sums[name] = np.pad(sums, (0, more), constant_values=missing)
+        self._sums.reset()
 
     def _worked_out(self, rows: AnyArray, logits: AnyArray, labels: AnyArray | None) -> dict[str, AnyArray]:
         given: AnyArray = np.asarray(self._labels)[rows] if labels is None else labels
@@ -105,6 +96,14 @@ def quantities(logits: AnyArray, labels: AnyArray) -> dict[str, AnyArray]:
         other = others.argmax(axis=1)
         margin = given - others[each, other]
     return {"loss": loss, "margin": margin, "predicted": np.where(margin > 0, labels, other)}
+
+
+def _held(array: AnyArray) -> AnyArray:
+    """Floating numbers as float32 has them: what is too large for it is infinite."""
+    if array.dtype.kind != "f" or array.dtype == np.float32:
+        return array
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32)
 
 
 def _kind_of(array: AnyArray) -> str:

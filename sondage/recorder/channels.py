@@ -80,10 +80,13 @@ def finished_channels(
     count : array, shape (num_rows,)
         How often each row was seen.
     """
-    unseen, several = count == 0, count > 1
+    # Most epochs see each row once, and nothing is to be done.
+    unseen = count == 0 if len(count) and not count.min() else None
+    several = count > 1 if len(count) and count.max() > 1 else None
     for values in sums.values():
-        if values.dtype.kind == "f":
+        if values.dtype.kind == "f" and unseen is not None:
             values[unseen] = np.nan
+        if values.dtype.kind == "f" and several is not None:
             values[several] /= count[several]
     held = {**sums, COUNT: count}
     return {name: narrowed(held[name], np.dtype(dtype)) for name, dtype in dtypes.items()}

@@ -27,17 +27,27 @@ def figures(channels: Mapping[str, AnyArray], count: AnyArray) -> dict[str, Any]
         num_seen, num_repeated (rows seen more than once), num_nonfinite (losses that are NaN or infinite), and of
         the finite ones train_loss (mean, nats) and train_accuracy (share with a margin above 0).
     """
-    seen = count > 0
-    found: dict[str, Any] = {"num_seen": int(seen.sum()), "num_repeated": int((count > 1).sum())}
+    num_seen = int(np.count_nonzero(count))
+    seen = slice(None) if num_seen == len(count) else count > 0
+    found: dict[str, Any] = {"num_seen": num_seen, "num_repeated": int(np.count_nonzero(count > 1))}
     if "loss" in channels:
-        losses = channels["loss"][seen].astype(np.float64)
-        finite = losses[np.isfinite(losses)]
-        found["num_nonfinite"] = len(losses) - len(finite)
-        found["train_loss"] = float(finite.mean()) if len(finite) else None
+        found |= _of_losses(channels["loss"][seen])
     if "margin" in channels:
         margins = channels["margin"][seen]
-        found["train_accuracy"] = float((margins > 0).mean()) if len(margins) else None
+        found["train_accuracy"] = np.count_nonzero(margins > 0) / num_seen if num_seen else None
     return found
+
+
+def _of_losses(losses: AnyArray) -> dict[str, Any]:
+    """How many are not finite, and the mean of the others. A sum that is finite has nothing else in it."""
+    with np.errstate(invalid="ignore"):
+        total = float(losses.sum(dtype=np.float64))
+    num_finite = len(losses)
+    if not math.isfinite(total):
+        finite = losses[np.isfinite(losses)]
+        num_finite, total = len(finite), float(finite.sum(dtype=np.float64))
+    mean = total / num_finite if num_finite else None
+    return {"num_nonfinite": len(losses) - num_finite, "train_loss": mean}
 
 
 def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:

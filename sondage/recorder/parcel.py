@@ -55,14 +55,15 @@ class Parcel:
             "coverage": self.coverage,
         }
         written = json.dumps(header).encode()
-        parts = [_MAGIC, struct.pack("<I", len(written)), written]
-        parts += [
-            np.ascontiguousarray(v, v.dtype.newbyteorder("<")).tobytes() for v in self.channels.values()
-        ]
-        digest = hashlib.sha256()
-        for part in parts:
-            digest.update(part)
-        return b"".join([*parts, digest.digest()])
+        held = b"".join(
+            [
+                _MAGIC,
+                struct.pack("<I", len(written)),
+                written,
+                *(np.ascontiguousarray(v, v.dtype.newbyteorder("<")).data for v in self.channels.values()),
+            ]
+        )
+        return held + hashlib.sha256(held).digest()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Parcel:

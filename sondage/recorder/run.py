@@ -5,8 +5,10 @@ from __future__ import annotations
 import atexit
 import os
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -59,6 +61,9 @@ class Run:
         self._takes = self._taken_arguments()
         self._epoch = self._open_epoch(_made(parts.outbox.folder.probes()))
         self._finished = False
+        self._is_over = False
+        """Finished, or in a forked child: one look for what a step must not do. A system call would be 4 % of it."""
+        os.register_at_fork(after_in_child=partial(_end_here, weakref.ref(self)))
         atexit.register(self._at_exit)
 
     @property
@@ -142,8 +147,8 @@ class Run:
     ) -> None:
         """Take one batch, of B examples.
 
-        Arrays may be of NumPy or PyTorch, on any device and of any floating type. They are kept, not copied, and
-        worked out some batches later: do not write to them in place. Nothing waits for the device.
+        Arrays may be of NumPy or PyTorch, on any device and of any floating type. Nothing waits for the device:
+        tensors on one, and logits, are kept and worked out some batches later, so do not write to them in place.
 
         Parameters
         ----------
@@ -172,12 +177,14 @@ class Run:
             Something is missing or does not fit together, a row is not in the dataset, an id is not known. What
             stands on a device is looked at by `end_epoch`.
         """
-        self._check_may_record()
-        if loss is not None and self._takes["loss"]:
+        if self._is_over:
+            self._check_may_record()
+        takes = self._takes
+        if loss is not None and takes["loss"]:
             extra["loss"] = loss
-        if margin is not None and self._takes["margin"]:
+        if margin is not None and takes["margin"]:
             extra["margin"] = margin
-        if predicted is not None and self._takes["predicted"]:
+        if predicted is not None and takes["predicted"]:
             extra["predicted"] = predicted
         if keys is not None or rows is None:
             rows = self._rows(rows, keys)
@@ -235,7 +242,7 @@ class Run:
         if self._finished:
             return
         self._check_may_record()
-        self._finished = True
+        self._finished = self._is_over = True
         atexit.unregister(self._at_exit)
         parts, started = self._parts, time.monotonic()
         parts.outbox.wait_until_spooled(timeout_seconds)
@@ -355,6 +362,12 @@ class Run:
             self.num_unsent,
             self._parts.outbox.folder.path,
         )
+
+
+def _end_here(reference: weakref.ReferenceType[Run]) -> None:
+    run = reference()
+    if run is not None:
+        run._is_over = True
 
 
 def _made(probes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -19,7 +19,10 @@ from sondage.types import AnyArray, Labels
 class ChannelBuffer(Protocol):
     """Holds the channels of an epoch (`ArrayBuffer`, `sondage.torch.EpochBuffer`)."""
 
-    def log(self, rows: Any, logits: Any, labels: Any, **values: Any) -> None: ...
+    def log_batch(self, rows: Any, logits: Any, labels: Any, values: dict[str, Any]) -> None: ...
+
+    def log_usual(self, rows: Any, values: dict[str, Any]) -> bool:
+        """Take a batch that needs no second look, whatever kind of arrays it is of; False: it does need one."""
 
     def collect(self) -> tuple[dict[str, AnyArray], AnyArray]: ...
 
@@ -55,6 +58,18 @@ class EpochUnderWay:
     def log(self, rows: Any, logits: Any, labels: Any, values: dict[str, Any]) -> None:
         if self._started is None:
             self._started = time.monotonic()
+        try:
+            if self._buffer is not None and logits is None and labels is None:
+                if self._buffer.log_usual(rows, values):
+                    return
+            self._log(rows, logits, labels, values)
+        except InvalidInput:
+            raise
+        except Exception as fault:
+            self._num_lost_batches += 1
+            self._trouble(f"Some batches could not be recorded ({fault}).")
+
+    def _log(self, rows: Any, logits: Any, labels: Any, values: dict[str, Any]) -> None:
         if self._buffer is None:
             self._choose((rows, logits, labels, *values.values()))
         tensor = self._tensor
@@ -66,14 +81,8 @@ class EpochUnderWay:
             logits = self._converted("logits", logits)
         if labels is not None and type(labels) is not tensor:
             labels = self._converted("labels", labels)
-        try:
-            buffer = self._buffer or self._make_buffer((rows, logits, *values.values()))
-            buffer.log(rows, logits, labels, **values)
-        except InvalidInput:
-            raise
-        except Exception as fault:
-            self._num_lost_batches += 1
-            self._trouble(f"Some batches could not be recorded ({fault}).")
+        buffer = self._buffer or self._make_buffer((rows, logits, *values.values()))
+        buffer.log_batch(rows, logits, labels, values)
 
     def collect(self) -> tuple[dict[str, AnyArray], AnyArray, dict[str, Any]]:
         """Channels, how often each row was seen, and what it took; the next epoch begins."""

@@ -12,13 +12,14 @@ from torch import Tensor
 from sondage.errors import InvalidInput
 from sondage.recorder.channels import COUNT, DEFAULT_CHANNELS, channel_dtypes, finished_channels
 from sondage.recorder.checks import check_batch, check_labels, check_rows
+from sondage.recorder.sums import HostSums
 from sondage.torch.losses import margin_and_predicted, per_example_loss
+from sondage.torch.sums import DeviceSums
 
 # A step only appends to a list; the arithmetic runs for many batches at once. A launch costs about as much
 # as a small kernel, so ten launches per step would be several percent of a small model's step on a GPU.
 _MAX_PENDING_BATCHES = 64
 _MAX_PENDING_VALUES = 1 << 22  # 16 MiB of float32 logits
-_FIRST_CAPACITY = 1024
 
 
 class _Logged(NamedTuple):
@@ -53,9 +54,10 @@ class EpochBuffer:
 
     Notes
     -----
-    `log` neither launches a kernel nor waits for the device: it keeps references, and every 64 batches (or
-    16 MiB of logits) the quantities are worked out together. The tensors handed over must not be written to
-    in place meanwhile; where that happens the epoch is refused rather than recorded wrongly.
+    `log` never waits for a device. On the CPU, what needs no working out is copied at once. Everything else is
+    kept by reference, and every 64 batches (or 16 MiB of logits) the quantities are worked out together: tensors
+    handed over must not be written to in place meanwhile; where that happens the epoch is refused rather than
+    recorded wrongly.
 
     A row that comes several times in an epoch gets the mean of its values, and one of its predicted classes.
     """
@@ -76,12 +78,19 @@ class EpochBuffer:
         self._dtypes = dict(channels or channel_dtypes(DEFAULT_CHANNELS, num_classes))
         self._labels: Tensor | None = None if labels is None else labels.to(self.device)
         self._largest_label = 0 if labels is None or not len(labels) else int(labels.max())
-        self._host: Tensor | None = None
         self._pending: list[_Logged] = []
+        self._pending_values = 0
         self._checked: tuple[object, ...] = ()
         self._kind: tuple[object, ...] = ()
-        self._allocate(_FIRST_CAPACITY if num_rows is None else num_rows)
-        self.reset()
+        self._is_direct = False
+        # One of the two: in host memory there is no copy to make, and nothing to be waited for.
+        self._host = HostSums(num_rows, self._dtypes) if self.device.type == "cpu" else None
+        self._sums = self._host or DeviceSums(num_rows, self._dtypes, self.device)
+        self._usual = {
+            name: torch.float32 if dtype.startswith("float") else torch.int64
+            for name, dtype in self._dtypes.items()
+            if name != COUNT
+        }
 
     def log(
         self,
@@ -115,11 +124,49 @@ class EpochBuffer:
         """
         if loss is not None:
             values["loss"] = loss
+        self.log_batch(rows, logits, labels, values)
+
+    def log_batch(
+        self, rows: Tensor, logits: Tensor | None, labels: Tensor | None, values: dict[str, Tensor]
+    ) -> None:
+        """As `log`, with what there is by name in one mapping, which is kept."""
         self._check_form(rows, logits, labels, values)
-        size = rows.shape[0]
-        if not size:
+        if not rows.shape[0]:
             return
-        self._check_range(rows, logits, labels)
+        if logits is not None:
+            self._check_labels(logits, labels)
+        if self._is_direct and self._host is not None:
+            self._host.log(rows.numpy(force=True), {name: _as_array(t) for name, t in values.items()})
+            return
+        if rows.is_cpu:
+            self._check_rows(rows)
+        self._keep(rows, logits, labels, values)
+
+    def log_usual(self, rows: Any, values: Mapping[str, Any]) -> bool:
+        """Copy a batch of the usual kinds of numbers in host memory; False where there is more to look at.
+
+        This is all that a step of "loss alone" costs on a CPU. The two arrays are half of it; every operator of
+        PyTorch would be one or two microseconds more, whatever its size.
+        """
+        host, usual = self._host, self._usual
+        if host is None or type(rows) is not Tensor or rows.dtype is not torch.int64 or not rows.is_cpu:
+            return False
+        indices = rows.numpy()
+        shape, arrays = indices.shape, {}
+        if len(shape) != 1 or not shape[0] or len(values) != len(usual):
+            return False
+        for name, tensor in values.items():
+            if type(tensor) is not Tensor or tensor.dtype is not usual.get(name) or not tensor.is_cpu:
+                return False
+            arrays[name] = array = tensor.numpy(force=True)
+            if array.shape != shape:
+                return False
+        host.log(indices, arrays)
+        return True
+
+    def _keep(
+        self, rows: Tensor, logits: Tensor | None, labels: Tensor | None, values: dict[str, Tensor]
+    ) -> None:
         for name, tensor in values.items():
             values[name] = tensor.detach()
         logits = None if logits is None else logits.detach()
@@ -128,7 +175,7 @@ class EpochBuffer:
         watched = [t for t in logged if t is not None and not t.is_inference()]
         versions = [t._version for t in watched]
         self._pending.append(_Logged(rows, logits, labels, values, watched, versions, self._kind))
-        self._pending_values += size if logits is None else logits.numel()
+        self._pending_values += rows.shape[0] if logits is None else logits.numel()
         if len(self._pending) >= _MAX_PENDING_BATCHES or self._pending_values >= _MAX_PENDING_VALUES:
             self._work_out()
 
@@ -147,77 +194,14 @@ class EpochBuffer:
     def collect(self) -> tuple[dict[str, np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
         """As `flush`; and, second, how often each row was seen, shape (num_rows,), int32."""
         self._work_out()
-        host = self._views(self._to_host().numpy())
-        n = self._seen_rows if self.num_rows is None else self.num_rows
-        out_of_range = int(host[COUNT][-1])
-        count = host.pop(COUNT)[:n].copy()
-        sums = {name: values[:n].copy() for name, values in host.items()}
-        self.reset()
-        if out_of_range:
-            raise InvalidInput(
-                f"{out_of_range} rows or labels of this epoch were out of range: rows are 0…{n - 1}, labels "
-                "0…C−1 for C logits. The epoch was not recorded.",
-                field="rows",
-            )
+        sums, count = self._sums.take()
         return finished_channels(sums, count, self._dtypes), count
 
     def reset(self) -> None:
         """Forget the epoch so far: every row is unseen."""
         self._pending.clear()
         self._pending_values = 0
-        self._seen_rows = 0
-        self._block.zero_()
-        for name, tensor in self._store.items():
-            if name != COUNT and not tensor.is_floating_point():
-                tensor.fill_(-1)
-
-    # ---- memory
-
-    def _allocate(self, capacity: int) -> None:
-        """One block of memory under all channels, so that the flush is one copy.
-
-        The last place takes what is out of range on a device: an index that is out of range there would end
-        the user's process.
-        """
-        self._capacity = capacity
-        size = (capacity + 1) * sum(np.dtype(dtype).itemsize for _, dtype in self._layout())
-        self._block = torch.zeros(size, dtype=torch.uint8, device=self.device)
-        self._store: dict[str, Tensor] = self._views(self._block, torch_dtypes=True)
-        self._host = None
-
-    def _layout(self) -> list[tuple[str, str]]:
-        """Sums of floating channels in float32, counts, integers; the widest first, to keep them aligned."""
-        held = {name: "float32" if d.startswith("float") else d for name, d in self._dtypes.items()}
-        held[COUNT] = "int32"
-        return sorted(held.items(), key=lambda item: -np.dtype(item[1]).itemsize)
-
-    def _views(self, block: Any, *, torch_dtypes: bool = False) -> dict[str, Any]:
-        views, start = {}, 0
-        for name, dtype in self._layout():
-            end = start + (self._capacity + 1) * np.dtype(dtype).itemsize
-            views[name] = block[start:end].view(getattr(torch, dtype) if torch_dtypes else dtype)
-            start = end
-        return views
-
-    def _grow(self, num_rows: int) -> None:
-        self._seen_rows = max(self._seen_rows, num_rows)
-        if self._seen_rows <= self._capacity:
-            return
-        before, old = self._store, self._capacity
-        self._allocate(max(self._seen_rows, 2 * old))
-        for name, tensor in self._store.items():
-            if name != COUNT and not tensor.is_floating_point():
-                tensor.fill_(-1)
-            tensor[:old] = before[name][:old]
-
-    def _to_host(self) -> Tensor:
-        if self.device.type != "cuda":
-            return self._block.cpu()
-        if self._host is None:
-            self._host = torch.empty_like(self._block, device="cpu", pin_memory=True)
-        self._host.copy_(self._block, non_blocking=True)
-        torch.cuda.current_stream(self.device).synchronize()
-        return self._host
+        self._sums.reset()
 
     # ---- arithmetic
 
@@ -235,30 +219,33 @@ class EpochBuffer:
 
     def _add(self, batches: list[_Logged]) -> None:
         rows = self._joined([one.rows for one in batches]).long()
-        if self.num_rows is None:
-            self._grow(int(rows.max()) + 1)
-        if batches[0].rows.device.type != "cpu":
-            rows = torch.where((rows >= 0) & (rows < self._capacity), rows, self._capacity)
+        if isinstance(self._sums, DeviceSums):
+            rows = self._sums.within(rows)
+        elif batches[0].rows.device.type != "cpu":
+            self._check_rows(rows)
         values = {name: self._joined([one.values[name] for one in batches]) for name in batches[0].values}
-        if batches[0].logits is not None and not self._dtypes.keys() <= {*values, COUNT}:
+        if batches[0].logits is not None and self._are_needed(values):
             rows, worked_out = self._worked_out(batches, rows)
             values = {**worked_out, **values}
-        for name, target in self._store.items():
-            if name == COUNT:
-                target.index_add_(0, rows, torch.ones_like(rows, dtype=torch.int32))
-            elif target.is_floating_point():
-                target.index_add_(0, rows, values[name].float())
-            else:
-                target.index_copy_(0, rows, values[name].to(target.dtype))
+        if isinstance(self._sums, DeviceSums):
+            self._sums.add(rows, values)
+        else:
+            self._sums.log(rows.numpy(), {name: _as_array(values[name]) for name in values})
+
+    def _are_needed(self, values: Mapping[str, Tensor]) -> bool:
+        """Is anything to be worked out from logits?"""
+        return not self._dtypes.keys() <= {*values, COUNT}
 
     def _worked_out(self, batches: list[_Logged], rows: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The rows, those with a label out of range sent to the last place, and what the logits say."""
+        """The rows, on a device those with a label out of range sent nowhere, and what the logits say."""
         logits = self._joined([one.logits for one in batches if one.logits is not None])
         labels = self._labels_of(batches, rows)
-        if labels.device.type != "cpu":
+        if isinstance(self._sums, DeviceSums):
             good = (labels >= 0) & (labels < logits.shape[1])
-            rows = torch.where(good, rows, self._capacity)
+            rows = self._sums.nowhere(rows, good)
             labels = torch.where(good, labels, 0)
+        elif batches[0].labels is not None and batches[0].labels.device.type != "cpu":
+            self._check_labels(logits, labels)
         found: dict[str, Tensor] = {}
         if "loss" in self._dtypes and "loss" not in batches[0].values:
             found["loss"] = per_example_loss(logits, labels)
@@ -289,18 +276,29 @@ class EpochBuffer:
         known = self._labels is not None
         check_batch(rows, logits, labels, values, self._dtypes, _kind_of, labels_known=known)
         self._kind = (*values, *[t if t is None else (t.shape[1:], t.dtype, t.device) for t in tensors])
+        all_here = all(t.is_cpu for t in (rows, *values.values()))
+        self._is_direct = all_here and not self._are_needed(values)
         self._checked = form
 
-    def _check_range(self, rows: Tensor, logits: Tensor | None, labels: Tensor | None) -> None:
+    def _check_rows(self, rows: Tensor) -> None:
         """On the CPU alone: looking at a device's numbers would wait for it."""
-        if rows.is_cpu:
-            low, high = torch.aminmax(rows)
-            check_rows(int(low), int(high), 1 << 40 if self.num_rows is None else self.num_rows)
-        if logits is not None and labels is None:
+        low, high = torch.aminmax(rows)
+        check_rows(int(low), int(high), 1 << 40 if self.num_rows is None else self.num_rows)
+
+    def _check_labels(self, logits: Tensor, labels: Tensor | None) -> None:
+        """On the CPU alone, as for rows."""
+        if labels is None:
             check_labels(0, self._largest_label, logits.shape[1])
-        elif logits is not None and labels is not None and labels.is_cpu:
+        elif labels.is_cpu:
             low, high = torch.aminmax(labels)
             check_labels(int(low), int(high), logits.shape[1])
+
+
+def _as_array(tensor: Tensor) -> np.ndarray[Any, Any]:
+    """Floating numbers as NumPy and float32 have them: no bfloat16, and what is too large for float32 is infinite."""
+    if tensor.dtype is not torch.float32 and tensor.is_floating_point():
+        tensor = tensor.float()
+    return tensor.numpy(force=True)
 
 
 def _kind_of(tensor: Tensor) -> str:

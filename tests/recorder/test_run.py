@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import sondage
 from sondage.cli import main
 from sondage.errors import Conflict, InvalidInput, NotFound, Unavailable
+from sondage.recorder.sums import HostSums
 from sondage.torch import Indexed
 from tests.recorder.conftest import Init
 from tests.recorder.fake_server import FakeServer
@@ -394,7 +395,7 @@ def test_a_device_without_memory_costs_the_batch_and_not_the_training(
 ) -> None:
     run = init(channels=("loss",))
     with monkeypatch.context() as patch:
-        patch.setattr(torch, "aminmax", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("no memory")))
+        patch.setattr(HostSums, "log", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("no memory")))
         run.log(rows=torch.tensor([0]), loss=torch.tensor([1.0]))
     run.log(rows=torch.tensor([1]), loss=torch.tensor([2.0]))
     run.end_epoch()
