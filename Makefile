@@ -31,10 +31,11 @@ demo: $(READY) $(BUILT) ## Find the planted label errors in the digits, then sho
 up: $(READY) $(BUILT) ## Serve the API and the dashboard, with a worker
 	@$(PY) -m app up $(ARGS)
 
-# Three processes, since the tests mostly wait for servers and trainings; one thread each. A file's tests stay together.
+# Three processes, since the tests mostly wait for servers and trainings; one thread each. A file's tests stay together,
+# and the files are taken in the order of tests/conftest.py: those that last longest first.
 test: $(READY) $(BUILT) ## Run every test, the dashboard's and the browser's too
 	@tools/npm.sh --silent test
-	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(PY) -m pytest -n $${TEST_PROCESSES:-3} --dist loadfile $(ARGS)
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(PY) -m pytest -n $${TEST_PROCESSES:-3} --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: ## Lint, types and import contracts, in Python and in the dashboard
 	@$(MAKE) --silent --no-print-directory $(READY) $(MODULES)

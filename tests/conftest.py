@@ -18,6 +18,16 @@ from store.engine import Database, make_engine, migrate, transaction
 
 TEMPLATE = "migrated_template"
 MakeDatabase = Callable[[], Database]
+LONGEST_FIRST = ("worker_jobs", "integrations", "client", "recorder", "test_demo.py", "browser")
+"""Folders whose few tests start servers and trainings, and take most of the time."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Several processes take files in this order: the longest first, so that none is alone with them at the end."""
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    root = Path(__file__).parent
+    items.sort(key=lambda item: places.get(item.path.relative_to(root).parts[0], len(places)))
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +73,8 @@ def _administer(url: str, *statements: str) -> None:
 @contextmanager
 def _fresh_database(url: str) -> Iterator[Database]:
     name = f"test_{uuid.uuid4().hex}"
-    _administer(url, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    # Files copied as they are, a third cheaper than page by page through the log, since nothing waits for the disk.
+    _administer(url, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
     database = Database(make_engine(_named(url, name)))
     try:
         yield database

@@ -36,11 +36,13 @@ DIGITS = {"kind": "digits", "limit": 330, "validation_share": 0.1, "noise": {"sh
 
 
 def wait_until(happened: Callable[[], Any], what: str, *, seconds: float = 60.0) -> Any:
-    """Ask again and again; the first answer that is true."""
+    """Ask again and again, at growing intervals; the first answer that is true."""
     deadline = time.monotonic() + seconds
+    pause = 0.02
     while not (answer := happened()):
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(1.5 * pause, 0.1)  # each question is a transaction, or a look at all processes
     return answer
 
 
