@@ -73,7 +73,7 @@ def share_tagged_noisy(result: TaggingResult) -> float:
 
 
 def mean_loss(run: CellRun, num_classes: int) -> AnyArray:
-    return run.curves.curves["loss"].mean(axis=1)
+    return np.asarray(run.curves.curves["loss"].mean(axis=1))
 
 
 def last_loss(run: CellRun, num_classes: int) -> AnyArray:
@@ -84,12 +84,12 @@ def margin_mean(run: CellRun, num_classes: int, *, last: int | float = 1.0) -> A
     """Less the mean margin of the last epochs: of so many, or of that share of them."""
     margin = run.curves.curves["margin"]
     count = last if isinstance(last, int) else round(last * margin.shape[1])
-    return -margin[:, -min(count, margin.shape[1]) :].mean(axis=1)
+    return np.asarray(-margin[:, -min(count, margin.shape[1]) :].mean(axis=1))
 
 
 def confidence(run: CellRun, num_classes: int) -> AnyArray:
     """Less the mean of p_y (Swayamdipta et al. 2020)."""
-    return -np.exp(-run.curves.curves["loss"]).mean(axis=1)
+    return np.asarray(-np.exp(-run.curves.curves["loss"]).mean(axis=1))
 
 
 def cumulative_wrong(run: CellRun, num_classes: int) -> AnyArray:

@@ -53,17 +53,18 @@ def pairs(row: DataRow, seed: int, *, rate: float) -> Labels:
 def instance(row: DataRow, seed: int, *, rate: float) -> Labels:
     """Labels drawn from a weak model of another architecture that was trained on other data.
 
-    q_i(c) ∝ p_i(c)^(1/τ), with the temperature τ for which Σ_i (1 − q_i(y_i)) = k. Which rows are wrong is drawn by
-    systematic sampling of a random order with the inclusion probabilities 1 − q_i(y_i), so that each row is wrong as
-    often as its own softmax says, and exactly k are; the wrong label is drawn from q_i off the true class.
+    The odds of the true class are multiplied by one number e^b for all rows, q_i(y) / (1 − q_i(y)) = e^b p_i(y) /
+    (1 − p_i(y)), with the b for which Σ_i (1 − q_i(y_i)) = k. Which rows are wrong is drawn by systematic sampling of a
+    random order with the inclusion probabilities 1 − q_i(y_i), so that each row is wrong as often as q_i says, and
+    exactly k are. The wrong label is drawn from p_i off the true class.
     """
     rng = _rng(row, f"instance-{rate}", seed)
-    tempered = temper(judge(row, WEAK[row.modality], seed), row.labels, _count(row, rate))
+    said = judge(row, WEAK[row.modality], seed)
     own = np.arange(len(row)), row.labels
-    chosen = systematic_sample(1.0 - tempered[own], _count(row, rate), rng)
-    tempered[own] = 0.0
+    chosen = systematic_sample(wrong_chances(said[own], _count(row, rate)), _count(row, rate), rng)
+    said[own] = 0.0
     given = row.labels.copy()
-    given[chosen] = _draw(tempered[chosen], rng)
+    given[chosen] = _draw(said[chosen], rng)
     return given
 
 
@@ -129,23 +130,23 @@ NOISES = {
 what no generator of the product does."""
 
 
-def temper(probabilities: AnyArray, labels: Labels, num_wrong: int) -> AnyArray:
-    """p^(1/τ), normalised, with τ such that the mass off the labels sums to `num_wrong`; bisected on log τ.
+def wrong_chances(of_own: AnyArray, num_wrong: int) -> AnyArray:
+    """1 − q_i(y_i) of every row, which sum to `num_wrong`; b is bisected.
 
-    Raises
-    ------
-    ValueError
-        More than τ → ∞ gives, N · (C − 1)/C.
+    Parameters
+    ----------
+    of_own : float array, shape (N,)
+        p_i(y_i), above 0 and below 1.
+    num_wrong : int
+        More than 0, fewer than N.
     """
-    if not 0 < num_wrong < len(labels) * (1 - 1 / probabilities.shape[1]):
-        raise ValueError(f"{num_wrong} of {len(labels)} labels cannot be wrong at any temperature")
-    logs = np.log(probabilities)
-    low, high = -8.0, 12.0
+    odds = np.log(of_own) - np.log1p(-of_own)
+    low, high = -40.0, 40.0
     for _ in range(100):
-        middle = (low + high) / 2
-        off = len(labels) - _softmax(logs / np.exp(middle))[np.arange(len(labels)), labels].sum()
-        low, high = (middle, high) if off < num_wrong else (low, middle)
-    return _softmax(logs / np.exp((low + high) / 2))
+        shift = (low + high) / 2
+        too_many = (1.0 / (1.0 + np.exp(odds + shift))).sum() > num_wrong
+        low, high = (shift, high) if too_many else (low, shift)
+    return np.asarray(1.0 / (1.0 + np.exp(odds + (low + high) / 2)))
 
 
 def systematic_sample(chances: AnyArray, count: int, rng: np.random.Generator) -> Rows:
@@ -170,11 +171,6 @@ def _draw(weights: AnyArray, rng: np.random.Generator) -> Labels:
     reach = np.cumsum(weights, axis=1)
     marks = rng.random(len(weights)) * reach[:, -1]
     return np.asarray((reach <= marks[:, None]).sum(axis=1), dtype=np.int64)
-
-
-def _softmax(logits: AnyArray) -> AnyArray:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def _count(row: DataRow, rate: float) -> int:

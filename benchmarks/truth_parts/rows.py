@@ -130,7 +130,7 @@ def _sst2(folder: Path) -> DataRow:
 def _adult(folder: Path) -> DataRow:
     """Reported, not scored: its classes overlap, so that a wrong label cannot be told from an unlikely one."""
     frame = pd.read_parquet(folder / "adult.parquet")
-    labels = (frame["income"] == ">50K").to_numpy(np.int64)
+    labels = np.asarray(frame["income"] == ">50K", dtype=np.int64)
     columns = frame.drop(columns=["income", "split"])
     numeric = columns.select_dtypes("number").to_numpy(np.float32)
     words = columns.select_dtypes(exclude="number")
