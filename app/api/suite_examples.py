@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.deps import Server
 from sondage.errors import InvalidInput, Unsupported
 from sondage.probes.categories import CATEGORIES, Category, unknown_category
-from sondage.probes.suite import Generator
+from sondage.probes.suite import Generator, SuiteDefinition
 from sondage.wire import Job, SuiteExamples
 from store import datasets, examples, jobs, suites
 from store.payloads import Form, Payload
@@ -31,7 +31,7 @@ def ask_for_suite(session: Session, project: Project, body: SuiteExamples) -> Jo
     Raises
     ------
     InvalidInput
-        An option that probes cannot have, an unknown category, or fewer than two categories.
+        An option that probes cannot have, an unknown category, or one category alone.
     NotFound
         There is no such dataset.
     """
@@ -52,24 +52,24 @@ def ask_for_suite(session: Session, project: Project, body: SuiteExamples) -> Jo
 
 
 def _check_categories(body: SuiteExamples) -> None:
-    own = [Category(spec.name, spec.wrong_label) for spec in body.categories]
-    known = {category.name for category in (*CATEGORIES, *own)}
-    made = [
-        Generator(spec.name, spec.category or "", spec.parameters, spec.count) for spec in body.generators
-    ]
-    for name in (*(generator.category for generator in made), *([body.category] if body.category else [])):
-        if name not in known:
-            raise InvalidInput(unknown_category(name), field="category")
+    """As the definition will, with an example for each category that is known by now."""
+    own = tuple(Category(spec.name, spec.wrong_label) for spec in body.categories)
+    if body.category is not None and body.category not in {category.name for category in (*CATEGORIES, *own)}:
+        raise InvalidInput(unknown_category(body.category), field="category")
     if body.category is not None and body.category_column is not None:
         raise InvalidInput(
             "One category for all, or a column of categories: name one of them.", field="category"
         )
-    if {generator.category for generator in made} == {body.category} or (body.category and not made):
-        raise InvalidInput(
-            f"All probes would be {body.category!r}, and tags need two categories to choose between: add generators, "
-            "such as flip.",
-            field="generators",
-        )
+    words = [body.category] if body.category else [category.name for category in CATEGORIES]
+    SuiteDefinition(
+        body.name,
+        generators=tuple(
+            Generator(spec.name, spec.category or "", spec.parameters, spec.count) for spec in body.generators
+        ),
+        examples=tuple((str(place), word) for place, word in enumerate(words)),
+        examples_fingerprint="not read yet",
+        categories=own,
+    )
 
 
 def examples_as_npz(server: Server, session: Session, suite: Suite) -> bytes:

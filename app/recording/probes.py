@@ -24,7 +24,7 @@ Fault = tuple[str, str]
 def checked(
     session: Session, run: Run, dataset: Dataset, given: Sequence[RecordedProbe]
 ) -> list[PlantedProbe]:
-    """The probes to plant.
+    """The probes to plant: known examples, made ones, and ones of the user's own.
 
     Raises
     ------

@@ -17,7 +17,7 @@ NUM_EPOCHS = 12
 CLASSES = ["cat", "dog", "eel"]
 CATEGORIES = ["prototypical", "noisy", "ood", "houseplant"]
 SCORES = {"aum": "low", "mean_loss": "high"}
-MODALITY_OF: dict[int, wire.Modality] = {1: "image", 2: "text", 3: "table"}
+MODALITY_OF: dict[int, wire.DatasetModality] = {1: "image", 2: "text", 3: "table", 4: "none"}
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
@@ -37,6 +37,11 @@ class State:
     report: dict[str, Any] = field(default_factory=dict)
     broken: str | None = None
     """Paths that contain this answer 500."""
+
+    def add_recorded(self, run_id: int, state: wire.RunState, *, epochs_done: int = 0) -> None:
+        """A run that a loop of the user's own records."""
+        own = {"recorded": True, "job_id": None, "recipe": {}, "seed": 0, "dataset_id": 4}
+        self.runs[run_id] = make_run(run_id, state, epochs_done).model_copy(update=own)
 
     def add_run(
         self, run_id: int, state: wire.RunState, *, epochs_done: int = 0, error: str | None = None
@@ -87,6 +92,8 @@ def score(method: str, index: int) -> float:
 def inputs(dataset_id: int, index: int) -> dict[str, Any]:
     if MODALITY_OF[dataset_id] == "image":
         return {"picture_url": f"/api/v1/projects/default/datasets/1/examples/{index}/thumbnail?v=abc"}
+    if MODALITY_OF[dataset_id] == "none":
+        return {}
     if MODALITY_OF[dataset_id] == "text":
         return {"text": f"Question {index}: what is the highest waterfall?"}
     return {"values": {"age": 20 + index, "work": "private", "hours": 40.5}}
@@ -109,8 +116,9 @@ def make_curve(height: float) -> list[float | None]:
 
 def make_dataset(number: int) -> wire.Dataset:
     modality = MODALITY_OF[number]
+    name = "recorded-set" if modality == "none" else f"{modality}-set"
     return wire.Dataset(
-        id=number, name=f"{modality}-set", version=1, fingerprint="ab", modality=modality, source={},
+        id=number, name=name, version=1, fingerprint="ab", modality=modality, source={},
         num_examples=NUM_EXAMPLES, class_names=CLASSES, splits={"train": 100, "test": 30}, created_at=NOW,
     )  # fmt: skip
 
@@ -155,13 +163,16 @@ def make_explanation(
 
 
 def make_neighbour(tagging_id: int, run_id: int, place: int, sign: int) -> wire.Neighbour:
-    row = NUM_EXAMPLES + place
+    """The second is an example of the user's own: it was made of no other, and shows itself."""
+    row, own = NUM_EXAMPLES + place, place == 1
     shown = inputs(tagging_id, place)
     if "picture_url" in shown:
-        shown = {"picture_url": f"/api/v1/projects/default/runs/{run_id}/rows/{row}/thumbnail?v=abc"}
+        where = f"datasets/5/examples/{place}" if own else f"runs/{run_id}/rows/{row}"
+        shown = {"picture_url": f"/api/v1/projects/default/{where}/thumbnail?v=abc"}
     return wire.Neighbour(
         probe=wire.Probe(
-            run_id=run_id, row=row, category="noisy", role="fit", source_row=place, label=0, label_name="cat"
+            run_id=run_id, row=row, category="noisy", role="fit", source_row=None if own else place, label=0,
+            example_index=place if own else None, example_dataset_id=5 if own else None, label_name="cat",
         ),
         distance=0.5 + place, curve=make_curve(sign * (2.0 + place)), **shown,
     )  # fmt: skip

@@ -115,3 +115,39 @@ def test_probes_in_your_own_loop(do, client) -> None:
     assert loss[wrong, -1].mean() > 2 * np.nanmean(loss[:400, -1])
     assert len(names["tags"]) > 0
     assert names["again"].tagging.state == "finished"
+
+
+def test_own_examples(do, client) -> None:
+    names = do("own-examples.md")
+    suite = names["suite"]
+    assert (suite.kind, suite.version, suite.num_members) == ("examples", 1, 24)
+    assert client.datasets.get("stripes-examples").num_examples == 24
+    (tagging,) = (one for one in client.taggings.list(dataset="guide-own") if len(one.run_ids) == 2)
+    assert tagging.state == "finished"
+    assert set(tagging.categories) == {"prototypical", "noisy", "ood"}
+    assert len(names["probes"]) == 24
+    # Two seeds by the worker, and one in the loop: nobody but the sources of flips is displaced.
+    for name in ("own-s0", "own-s1", "own-loop", "own-at-home"):
+        run = client.runs.get(name)
+        assert run.num_rows == 400 + 20 + 24
+        loss = client.runs.curves(run, "loss")
+        assert np.isnan(loss).all(axis=1).sum() == 20
+        assert np.isfinite(loss[400:]).all()
+    in_loop = [probe for probe in client.runs.probes("own-loop") if probe.source_row is None]
+    assert [probe.example_index for probe in in_loop] == list(range(24))
+    assert {probe.label for probe in in_loop} > {0}, "drawn at random"
+    stayed = [probe for probe in client.runs.probes("own-at-home") if probe.source_row is None]
+    assert [probe.example_index for probe in stayed] == [None] * 24
+    assert names["result"].tagging.state == names["again"].tagging.state == "finished"
+    assert names["result"].tagging.suite_id == suite.id
+    for index in range(400):
+        why = client.taggings.explanation(names["result"].tagging, index)
+        mine = [near for near in why.neighbours if near.probe.source_row is None]
+        if mine:
+            break
+    assert (
+        f"/datasets/{suite.examples_dataset_id}/examples/{mine[0].probe.example_index}/"
+        in mine[0].picture_url
+    )
+    planned = client.datasets.delete("stripes-examples", dry_run=True)
+    assert {one.kind for one in planned.dependants} >= {"suite", "run", "tagging"}

@@ -43,6 +43,7 @@ export function Neighbours({ neighbours, hovered, hover }: Props) {
                 <span className="neighbour-facts">
                   <CategoryChip category={probe.category} />
                   <span className="muted">
+                    {probe.source_row === null ? "your own · " : ""}
                     {probe.label_name ? `label ${probe.label_name} · ` : ""}
                     {decimal(distance)} away
                   </span>
