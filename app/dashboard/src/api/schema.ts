@@ -335,7 +335,9 @@ export interface paths {
         put?: never;
         /**
          * Abort Run
-         * @description End its job. What has been recorded stays.
+         * @description End its job; of a run that is recorded from elsewhere, the recording. What has been recorded stays.
+         *
+         *     A training elsewhere goes on. What it sends is answered with 409 `run_closed` until the run is reopened.
          */
         post: operations["abort_run_api_v1_projects__project__runs__run_id__abort_post"];
         delete?: never;
@@ -660,6 +662,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/suites/examples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Upload Examples
+         * @description Read examples of your own into a small dataset version and a suite of them: both, or with one wrong row neither.
+         *
+         *     They are planted in trainings to come, beside the dataset's examples. `result` of the job has `suite_id` and
+         *     `dataset_id`.
+         */
+        post: operations["upload_examples_api_v1_projects__project__suites_examples_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/suites/upload": {
         parameters: {
             query?: never;
@@ -699,6 +724,26 @@ export interface paths {
          * @description Name what depends on it (409), or with `cascade` delete all.
          */
         delete: operations["delete_suite_api_v1_projects__project__suites__suite_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/suites/{suite_id}/examples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Examples
+         * @description What a loop of your own needs to plant them; see `sondage.torch.plant`.
+         */
+        get: operations["get_examples_api_v1_projects__project__suites__suite_id__examples_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1442,6 +1487,13 @@ export interface components {
         Probe: {
             /** Category */
             category: string;
+            /** Example Dataset Id */
+            example_dataset_id?: number | null;
+            /**
+             * Example Index
+             * @description Of the user's own: its index in `example_dataset_id`.
+             */
+            example_index?: number | null;
             /** Label */
             label?: number | null;
             /** Label Name */
@@ -1455,8 +1507,11 @@ export interface components {
             row: number;
             /** Run Id */
             run_id: number;
-            /** Source Row */
-            source_row: number;
+            /**
+             * Source Row
+             * @description The example it was made from; null for one of the user's own, which takes nobody's place.
+             */
+            source_row: number | null;
         };
         /**
          * ProbesPlanted
@@ -1555,6 +1610,11 @@ export interface components {
         RecordedProbe: {
             /** Category */
             category: string;
+            /**
+             * Example Index
+             * @description Of the user's own: which of the examples of the run's suite it is.
+             */
+            example_index?: number | null;
             /** Generator */
             generator: string;
             /**
@@ -1571,9 +1631,9 @@ export interface components {
             row: number;
             /**
              * Source Row
-             * @description The example it was made from; below N, the row itself.
+             * @description The example it was made from; below N, the row itself; null for one of the user's own.
              */
-            source_row: number;
+            source_row?: number | null;
         };
         /**
          * RecordedRun
@@ -1727,6 +1787,12 @@ export interface components {
             recipe: {
                 [key: string]: unknown;
             };
+            /**
+             * Recorded
+             * @description Trained and recorded by a loop of the user's own: no job, no recipe, and `seed` says nothing.
+             * @default false
+             */
+            recorded: boolean;
             /** Seed */
             seed: number;
             /** Slot */
@@ -1738,6 +1804,15 @@ export interface components {
             state: "queued" | "running" | "finished" | "failed" | "aborted";
             /** Suite Id */
             suite_id: number | null;
+        };
+        /**
+         * RunAborted
+         * @description A run that is to end, or has ended. One that a worker trains ends when its job does.
+         */
+        RunAborted: {
+            /** @description null where a loop of the user's own records it. */
+            job: components["schemas"]["Job"] | null;
+            run: components["schemas"]["Run"];
         };
         /**
          * RunCreate
@@ -1766,7 +1841,7 @@ export interface components {
             seeds: number[];
             /**
              * Suite
-             * @description Name of a suite of generators; null plants nothing.
+             * @description Name of a suite of generators or own examples; null plants nothing.
              * @default default
              */
             suite: string | null;
@@ -1833,7 +1908,7 @@ export interface components {
         Source: {
             /**
              * Arrays
-             * @description For npz: which array plays x_train, y_train, x_test, y_test, keys_train, keys_test.
+             * @description For npz: which array plays x_train, y_train, x_test, y_test, keys_train, keys_test; of examples for a suite also categories_train.
              * @default {}
              */
             arrays: {
@@ -1902,7 +1977,10 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
-            /** Dataset Id */
+            /**
+             * Dataset Id
+             * @description Of an uploaded one: whose examples the keys name.
+             */
             dataset_id: number | null;
             /** Definition */
             definition: {
@@ -1910,13 +1988,19 @@ export interface components {
             };
             /** Digest */
             digest: string;
+            /**
+             * Examples Dataset Id
+             * @description The dataset version that its own examples are.
+             */
+            examples_dataset_id?: number | null;
             /** Id */
             id: number;
             /**
              * Kind
+             * @description Generators; keys of known examples; or examples of the user's own, with or without generators.
              * @enum {string}
              */
-            kind: "generated" | "uploaded";
+            kind: "generated" | "uploaded" | "examples";
             /** Name */
             name: string;
             /** Num Members */
@@ -1943,6 +2027,62 @@ export interface components {
              * @default 0
              */
             seed: number;
+        };
+        /**
+         * SuiteExamples
+         * @description Examples of the user's own, which become a small dataset version and are planted in trainings to come.
+         */
+        SuiteExamples: {
+            /**
+             * Categories
+             * @description Categories of the user's own.
+             * @default []
+             */
+            categories: components["schemas"]["CategorySpec"][];
+            /**
+             * Category
+             * @description Of all of them, where the source does not say.
+             */
+            category?: string | null;
+            /**
+             * Category Column
+             * @description Column that says the category; `category` if there is one. In an npz, `categories_train`.
+             */
+            category_column?: string | null;
+            /**
+             * Dataset Id
+             * @description Whose classes and inputs they have to fit; the suite serves its other versions as well.
+             */
+            dataset_id: number;
+            /**
+             * Generators
+             * @description Planted or chosen beside them.
+             * @default []
+             */
+            generators: components["schemas"]["GeneratorSpec"][];
+            /**
+             * Label Names
+             * @description The source's word for a label to the dataset's class, where they differ.
+             * @default {}
+             */
+            label_names: {
+                [key: string]: string;
+            };
+            /** Name */
+            name: string;
+            /**
+             * Random Labels
+             * @description Draw the labels at random, whatever the source says: for foreign inputs, which have none.
+             * @default false
+             */
+            random_labels: boolean;
+            /**
+             * Seed
+             * @default 0
+             */
+            seed: number;
+            /** @description As of a dataset; `noise`, `validation_share` and `skip_invalid` are not for probes. */
+            source: components["schemas"]["Source"];
         };
         /** SuiteMemberIn */
         SuiteMemberIn: {
@@ -4306,7 +4446,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Job"];
+                    "application/json": components["schemas"]["RunAborted"];
                 };
             };
             /** @description A key is needed. */
@@ -6098,7 +6238,7 @@ export interface operations {
         parameters: {
             query?: {
                 name?: string | null;
-                kind?: ("generated" | "uploaded") | null;
+                kind?: ("generated" | "uploaded" | "examples") | null;
                 /** @description Items of a page, at most. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
@@ -6220,6 +6360,125 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Suite"];
+                };
+            };
+            /** @description A key is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key, the path or the page may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is there already forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not answer to this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was sent is wrong; `errors` names the fields or rows. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed; its log has the request's number. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database does not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server's disk is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload_examples_api_v1_projects__project__suites_examples_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A word of your own for this request: sent again with it, it takes effect once. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SuiteExamples"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
                 };
             };
             /** @description A key is needed. */
@@ -6595,6 +6854,92 @@ export interface operations {
             };
             /** @description What is there already forbids it. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not answer to this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was sent is wrong; `errors` names the fields or rows. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed; its log has the request's number. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database does not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_examples_api_v1_projects__project__suites__suite_id__examples_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                suite_id: number;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Keys, labels, categories, halves and inputs of a suite's own examples. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-npz": string;
+                };
+            };
+            /** @description A key is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key, the path or the page may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
