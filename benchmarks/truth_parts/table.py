@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.truth_parts.detectors import DETECTORS
 from benchmarks.truth_parts.evaluate import Outcome
-from benchmarks.truth_parts.summary import AP, Bar, Grid, best_single, difference, regret
+from benchmarks.truth_parts.summary import AP, Bar, Grid, best_single, difference, regret, worst
 
 FIGURES = {
     AP: "average precision",
@@ -30,7 +30,7 @@ def summary_table(outcomes: Sequence[Outcome]) -> list[list[str]]:
         row_means = [np.nanmean(grids[figure].by_row(name)) for figure in FIGURES]
         line = [name, DETECTORS[name].group, str(int(grid.whole(name).sum()))]
         line += [f"{value:.4f}" for value in row_means]
-        line += [f"{np.nanmax(regret(grid, name, 'same')):+.3f}"]
+        line += [f"{worst(regret(grid, name, 'same')):+.3f}"]
         lines.append([*line, "" if best is None or name == best else _gap(grid, name, best)])
     return lines
 
