@@ -107,6 +107,7 @@ def get_dataset(dataset_id: int) -> wire.Dataset:
 
 
 @router.get(P + "/datasets/1/examples/{index}/thumbnail")
+@router.get(P + "/datasets/5/examples/{index}/thumbnail")  # of the user's own examples
 @router.get(P + "/runs/{run_id}/rows/{index}/thumbnail")
 def thumbnail(index: int, run_id: int = 0) -> Response:
     file = io.BytesIO()
