@@ -230,16 +230,17 @@ def _wait_for(device: torch.device) -> None:
 @contextmanager
 def _algorithms(recipe: Recipe) -> Iterator[None]:
     """Set torch's switches for speed or for repeatability, and put them back."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    before = torch.get_deterministic_debug_mode(), torch.backends.cudnn.benchmark
     if recipe.deterministic:
         # cuBLAS reads it when first used in the process.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(recipe.deterministic)
+    # The same switch as torch.use_deterministic_algorithms, which imports torch's compiler to tell it: 1.3 s.
+    torch.set_deterministic_debug_mode("error" if recipe.deterministic else "default")
     torch.backends.cudnn.benchmark = not recipe.deterministic
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0])
+        torch.set_deterministic_debug_mode(before[0])
         torch.backends.cudnn.benchmark = before[1]
 
 

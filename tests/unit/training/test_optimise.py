@@ -1,8 +1,5 @@
 """Learning rates at points that can be worked out by hand."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
 
@@ -92,20 +89,3 @@ def test_it_steps_and_is_restored_as_torchs_own_bit_by_bit(name):
         ends.append([parameter.detach().clone() for parameter in model.parameters()])
     for ours, theirs in zip(*ends, strict=True):
         assert torch.equal(ours, theirs)
-
-
-@pytest.mark.parametrize("name", sorted(STOCK))
-def test_a_training_does_not_wait_for_the_compiler_to_be_imported(name):
-    program = f"""
-import sys, torch
-from sondage.recipe import Recipe
-from worker.training.optimise import build_optimiser
-model = torch.nn.Linear(2, 1)
-optimiser = build_optimiser(Recipe(optimiser={name!r}), model)
-model(torch.ones(3, 2)).sum().backward()
-optimiser.step()
-optimiser.zero_grad()
-optimiser.load_state_dict(optimiser.state_dict())
-sys.exit("torch._dynamo" in sys.modules)
-"""
-    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
