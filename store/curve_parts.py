@@ -14,9 +14,8 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from sondage.errors import Conflict, InvalidInput
-from store import runs
+from store import curves, runs
 from store.bulk import driver_connection
-from store.curves import write_blocks
 from store.tables import (
     SHARD_ROWS,
     CurveBlock,
@@ -133,7 +132,7 @@ def _withdraw_closing(session: Session, run_id: int, part: Part) -> None:
 def write_block(session: Session, run_id: int, part: Part) -> None:
     """In place of what is there."""
     place = (run_id, part.channel, part.epoch, part.shard)
-    write_blocks(session, [(*place, part.dtype, part.num_rows, part.data)])
+    curves.write_block(session, (*place, part.dtype, part.num_rows, part.data))
 
 
 def _write_part(session: Session, run_id: int, part: Part) -> None:

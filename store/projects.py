@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -29,8 +29,11 @@ def create(session: Session, *, name: str) -> Project:
     return project
 
 
+_BY_NAME = select(Project).where(Project.name == bindparam("name"))
+
+
 def by_name(session: Session, *, name: str) -> Project:
-    project = session.scalars(select(Project).where(Project.name == name)).one_or_none()
+    project = session.scalars(_BY_NAME, {"name": name}).one_or_none()
     if project is None:
         raise NotFound(f"There is no project {name!r}. `GET /api/v1/projects` lists them.")
     return project

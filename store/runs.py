@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -165,8 +165,11 @@ def close_epoch(session: Session, *, run_id: int, epoch: int, attempt: int, metr
     )
 
 
+_LAST_CLOSED = select(func.max(Epoch.epoch)).where(Epoch.run_id == bindparam("run_id"))
+
+
 def last_closed_epoch(session: Session, *, run_id: int) -> int | None:
-    return session.scalar(select(func.max(Epoch.epoch)).where(Epoch.run_id == run_id))
+    return session.scalar(_LAST_CLOSED, {"run_id": run_id})
 
 
 def last_fruitful_attempt(session: Session, *, run_id: int) -> int:
