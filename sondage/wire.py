@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Item = TypeVar("Item")
 Slug = Annotated[
@@ -141,6 +141,40 @@ class Source(Request):
 class DatasetCreate(Request):
     name: Name
     source: Source
+
+
+class InputsAdd(Request):
+    """The inputs of a dataset that was made of keys and labels alone."""
+
+    source: Source = Field(
+        description="As of a dataset, for the same examples; `limit`, `noise`, `skip_invalid` and "
+        "`validation_share` have no place here."
+    )
+    match: Literal["key", "order"] = Field(
+        default="key",
+        description="How rows are found: by their key, in any order; or in order, where the numbers are equal.",
+    )
+    labels: Literal["same", "ignore"] = Field(
+        default="same",
+        description="A label that is not the recorded one is an error; or labels are not looked at. The recorded "
+        "ones stay in either case.",
+    )
+    skip_unknown: bool = Field(
+        default=False, description="Leave out rows whose key the dataset has not, instead of refusing all."
+    )
+
+    @model_validator(mode="after")
+    def _makes_no_dataset(self) -> InputsAdd:
+        made = ("limit", "noise", "skip_invalid", "validation_share")
+        given = [name for name in made if getattr(self.source, name)]
+        if given:
+            raise ValueError(
+                f"{given[0]} chooses or changes the examples of a new dataset; the examples that get inputs are "
+                "there already. Leave it out."
+            )
+        if self.match == "order" and self.skip_unknown:
+            raise ValueError("skip_unknown is for rows that are found by their key; leave it out.")
+        return self
 
 
 class Dataset(Answer):

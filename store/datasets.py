@@ -17,6 +17,11 @@ from store.bulk import copy_in
 from store.paging import newest_first
 from store.tables import Dataset
 
+INPUTS = "inputs"
+"""In a dataset's `source`: where its inputs came from, when they were added later."""
+INPUTS_FINGERPRINT = func.coalesce(Dataset.source[INPUTS]["fingerprint"].astext, Dataset.fingerprint)
+"""`inputs_fingerprint` in SQL."""
+
 
 @dataclass(frozen=True)
 class NewDataset:
@@ -107,6 +112,36 @@ def get(session: Session, *, project_id: int, dataset_id: int) -> Dataset:
     return dataset
 
 
+def hold(session: Session, *, project_id: int, dataset_id: int) -> Dataset:
+    """The dataset, locked for this transaction against others that would change it; runs may still begin on it."""
+    dataset = get(session, project_id=project_id, dataset_id=dataset_id)
+    session.refresh(dataset, with_for_update={"key_share": True})
+    return dataset
+
+
+def add_inputs(
+    session: Session, *, dataset: Dataset, modality: str, payload: str, provenance: dict[str, Any]
+) -> None:
+    """Give a dataset of labels alone its inputs. The caller holds it. What it is made of, and its fingerprint, stay.
+
+    Parameters
+    ----------
+    provenance
+        Where they came from; `fingerprint` in it is the SHA-256 of the inputs.
+    """
+    dataset.modality, dataset.payload = modality, payload
+    dataset.source = dataset.source | {INPUTS: provenance}
+    session.flush()
+
+
+def inputs_fingerprint(dataset: Dataset) -> str:
+    """By which caches know the inputs: that of the dataset, or of the inputs where these were added later.
+
+    The fingerprint of a dataset of labels alone says nothing of its inputs: two of the same labels may get others.
+    """
+    return str(dataset.source.get(INPUTS, {}).get("fingerprint", dataset.fingerprint))
+
+
 def listed(
     session: Session, *, project_id: int, name: str | None = None, below: int | None = None, limit: int = 100
 ) -> tuple[Sequence[Dataset], int | None]:
@@ -116,6 +151,11 @@ def listed(
     return newest_first(session, statement, number=Dataset.id, below=below, limit=limit)
 
 
-def with_fingerprint(session: Session, *, fingerprint: str) -> int:
-    """How many datasets, in all projects, hold this content."""
-    return session.scalar(select(func.count()).where(Dataset.fingerprint == fingerprint)) or 0
+def with_inputs(session: Session, *, fingerprint: str) -> int:
+    """How many datasets, in all projects, have inputs of this fingerprint."""
+    return session.scalar(select(func.count()).where(INPUTS_FINGERPRINT == fingerprint)) or 0
+
+
+def all_inputs(session: Session) -> set[str]:
+    """The fingerprints of all inputs, in all projects."""
+    return set(session.scalars(select(INPUTS_FINGERPRINT)))

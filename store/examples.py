@@ -90,6 +90,19 @@ def all_keys(session: Session, *, dataset_id: int) -> list[str]:
     return [key for (key,) in fetch_binary(session, query, [dataset_id])]
 
 
+def key_lines(session: Session, *, dataset_id: int, start: int, stop: int) -> bytes:
+    """The keys of the examples from `start` to before `stop`, in order, as UTF-8, each with a line's end behind it.
+
+    No key has a line's end in it: control characters are refused wherever examples come in.
+    """
+    query = (
+        """SELECT convert_to(string_agg(key || chr(10), '' ORDER BY "index"), 'UTF8') FROM examples"""
+        """ WHERE dataset_id = %s AND "index" >= %s AND "index" < %s"""
+    )
+    ((found,),) = fetch_binary(session, query, [dataset_id, start, stop])
+    return bytes(found or b"")
+
+
 def labels(session: Session, *, dataset_id: int, indices: Sequence[int]) -> dict[int, int]:
     """The given labels of some examples, by index."""
     query = (

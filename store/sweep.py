@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import Engine, Select, select, text
 from sqlalchemy.orm import Session
 
+from store import datasets
 from store.engine import transaction
 from store.payloads import remove_leftovers, remove_payload
 from store.tables import OPEN_JOB_STATES, Dataset, Job, Run
@@ -23,6 +24,8 @@ FOLDERS = ("uploads", "datasets", "runs", "cache")
 A_DAY_SECONDS = 86_400.0
 UPLOAD = "upload:"
 NUMBER, HEX_32, HEX_64 = re.compile(r"[1-9][0-9]*"), re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{64}")
+ADDED = re.compile(r"[1-9][0-9]*-[0-9a-f]{16}")
+"""Inputs that were added later to the dataset of this number."""
 LAST_NUMBER = text("SELECT pg_sequence_last_value(CAST(pg_get_serial_sequence(:table, 'id') AS regclass))")
 
 logger = logging.getLogger("store")
@@ -51,14 +54,16 @@ def sweep(engine: Engine, data_dir: Path, *, upload_days: float = 7.0) -> list[P
     uploads = _still(data_dir / "uploads", HEX_32, upload_days * A_DAY_SECONDS)
     caches = _still(data_dir / "cache", HEX_64, A_DAY_SECONDS)
     numbered = {name: _still(data_dir / name, NUMBER, A_DAY_SECONDS) for name in ("datasets", "runs")}
+    added = _still(data_dir / "datasets", ADDED, A_DAY_SECONDS)
     with transaction(engine) as session:
         wanted = uploads_to_read(session)
         orphans = [folder for folder in uploads if folder.name not in wanted]
-        fingerprints = set(session.scalars(select(Dataset.fingerprint)))
+        fingerprints = datasets.all_inputs(session)
         orphans += [folder for folder in caches if folder.name not in fingerprints]
         if _belongs_together(session, data_dir):
             orphans += _without_row(session, "datasets", select(Dataset.id), numbered["datasets"])
             orphans += _without_row(session, "runs", select(Run.id), numbered["runs"])
+            orphans += _without_dataset(session, added)
     return remove_all(orphans)
 
 
@@ -103,6 +108,17 @@ def _belongs_together(session: Session, data_dir: Path) -> bool:
         return True
     logger.warning("%s holds no payload of this database: nothing in it is swept", data_dir)
     return False
+
+
+def _without_dataset(session: Session, folders: list[Path]) -> list[Path]:
+    """Folders of inputs that were to be added to a dataset, and were not: their names are never used again."""
+    known = {Path(payload).name for payload in session.scalars(select(Dataset.payload))}
+    last = session.scalar(LAST_NUMBER, {"table": "datasets"}) or 0
+    return [
+        folder
+        for folder in folders
+        if folder.name not in known and int(folder.name.partition("-")[0]) <= last
+    ]
 
 
 def _without_row(session: Session, table: str, known: Select[int], folders: list[Path]) -> list[Path]:

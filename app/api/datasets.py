@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
 
 from app.api.deletion import DeletionDep
-from app.api.problems import DELETE, LIST, MAKE
+from app.api.problems import DELETE, LIST, MAKE, binary
 from app.api.sources import check_source
 from app.api.urls import job_url
 from app.deps import (
@@ -17,13 +19,18 @@ from app.deps import (
     PagingDep,
     ReadProject,
     RecordProject,
+    Server,
     ServerDep,
     SessionDep,
 )
-from sondage.wire import Dataset, DatasetCreate, Deleted, Job, Page
-from store import datasets, jobs
+from sondage.errors import Conflict
+from sondage.wire import Dataset, DatasetCreate, Deleted, InputsAdd, Job, Page
+from store import datasets, examples, jobs
+from store.engine import transaction
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
+KEYS_AT_ONCE = 65_536
+KEYS = binary("text/plain", "The keys as UTF-8, each with a line's end behind it.")
 
 
 @router.get("", responses=LIST)
@@ -67,6 +74,61 @@ def register_dataset(
 def get_dataset(project: ReadProject, session: SessionDep, dataset_id: Number) -> Dataset:
     """One immutable version."""
     return Dataset.model_validate(datasets.get(session, project_id=project.id, dataset_id=dataset_id))
+
+
+@router.get("/{dataset_id}/keys", response_class=Response, responses=KEYS)
+def get_keys(project: ReadProject, session: SessionDep, server: ServerDep, dataset_id: Number) -> Response:
+    """All keys, in order of the index, one per line: what a program needs to find its own examples again.
+
+    `X-Num-Rows` says how many there are; an answer with fewer lines broke off.
+    """
+    dataset = datasets.get(session, project_id=project.id, dataset_id=dataset_id)
+    headers = {"X-Num-Rows": str(dataset.num_examples)}
+    lines = _key_lines(server, dataset.id, dataset.num_examples)
+    return StreamingResponse(lines, headers=headers, media_type="text/plain; charset=utf-8")
+
+
+def _key_lines(server: Server, dataset_id: int, num_examples: int) -> Iterator[bytes]:
+    """Each piece in a transaction of its own: one who reads slowly holds no connection. A version does not change."""
+    for start in range(0, num_examples, KEYS_AT_ONCE):
+        with transaction(server.database.engine) as session:
+            piece = examples.key_lines(session, dataset_id=dataset_id, start=start, stop=start + KEYS_AT_ONCE)
+        yield piece
+
+
+@router.post("/{dataset_id}/inputs", status_code=202, responses=MAKE)
+def add_inputs(
+    body: InputsAdd,
+    project: RecordProject,
+    session: SessionDep,
+    server: ServerDep,
+    once: OnceDep,
+    response: Response,
+    dataset_id: Number,
+) -> Job:
+    """Read the inputs of a dataset that was made of keys and labels alone. The version stays what it is.
+
+    All examples get theirs, or none does. The same inputs once more are nothing new (`result.is_new`), others fail.
+    """
+    dataset = datasets.get(session, project_id=project.id, dataset_id=dataset_id)
+
+    def make() -> Job:
+        check_source(body.source, server.settings)
+        if dataset.modality != "none" and datasets.INPUTS not in dataset.source:
+            raise Conflict(
+                f"Dataset {dataset.id} ({dataset.name}) was registered with its inputs; those of a version never "
+                "change. Register these as a dataset of their own."
+            )
+        body_of_job = body.model_dump(mode="json")
+        arguments = {"source": body_of_job.pop("source"), "inputs": body_of_job}
+        job = jobs.create(
+            session, project_id=project.id, kind="register", arguments=arguments, dataset_id=dataset.id
+        )
+        return Job.model_validate(job)
+
+    job = once.make(project, Job, body, make)
+    response.headers["Location"] = job_url(project, job.id)
+    return job
 
 
 @router.delete("/{dataset_id}", responses=DELETE)

@@ -63,9 +63,10 @@ class Deletion:
 
     def _cache(self, dataset: Dataset) -> list[Path]:
         """The decoded training arrays, unless another dataset has the same content."""
-        if datasets.with_fingerprint(self.session, fingerprint=dataset.fingerprint) > 1:
+        fingerprint = datasets.inputs_fingerprint(dataset)
+        if datasets.with_inputs(self.session, fingerprint=fingerprint) > 1:
             return []
-        return [self.server.settings.data_dir / "cache" / dataset.fingerprint]
+        return [self.server.settings.data_dir / "cache" / fingerprint]
 
 
 def _give_space_back(server: Server, folders: Sequence[Path]) -> None:

@@ -10,6 +10,7 @@ from fastapi import Header, Query, Response
 from app.api.problems import binary
 from app.api.urls import picture_version
 from sondage.errors import NotFound
+from store.datasets import inputs_fingerprint
 from store.tables import Dataset
 
 PNG = binary("image/png", "The picture, neither side above `size`.") | {
@@ -42,7 +43,7 @@ def picture(
         raise NotFound(f"Dataset {dataset.id} has no inputs, and so no picture.")
     if dataset.modality != "image":
         raise NotFound(f"Dataset {dataset.id} holds {dataset.modality} examples, which have no picture.")
-    tag = f'"{dataset.fingerprint[:32]}-{name}"'
+    tag = f'"{inputs_fingerprint(dataset)[:32]}-{name}"'
     fixed = version == picture_version(dataset)
     headers = {
         "ETag": tag,

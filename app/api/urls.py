@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from store.datasets import inputs_fingerprint
 from store.tables import Dataset, Project
 
 API = "/api/v1"
@@ -33,4 +34,4 @@ def row_picture_url(project: Project, dataset: Dataset, run_id: int, row: int) -
 
 
 def picture_version(dataset: Dataset) -> str:
-    return dataset.fingerprint[:16]
+    return inputs_fingerprint(dataset)[:16]

@@ -25,8 +25,10 @@ from sondage.cli.common import (
 from sondage.cli.output import note, print_fields, print_json, print_table
 from sondage.cli.progress import Bars
 from sondage.client import Client
+from sondage.client.datasets import Match
 from sondage.client.problems import checked
-from sondage.client.sources import SourceOptions
+from sondage.client.sources import InputsOptions, SourceOptions
+from sondage.errors import InvalidInput
 from sondage.wire import Dataset, Job, Noise
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -98,6 +100,78 @@ def add(
     _show_added(job, dataset, as_json)
 
 
+@app.command("add-inputs")
+def add_inputs(
+    context: typer.Context,
+    dataset: Named,
+    source: Annotated[
+        str, typer.Argument(help="A .npz, .parquet or .csv file here, or with --server-path there.")
+    ],
+    match: Annotated[
+        str, typer.Option(help="key: rows are found by their key. order: they lie in the examples' order.")
+    ] = "key",
+    ignore_labels: Annotated[
+        bool, typer.Option("--ignore-labels", help="Do not compare labels; the recorded ones stay.")
+    ] = False,
+    skip_unknown: Annotated[
+        bool, typer.Option("--skip-unknown", help="Leave out rows whose key the dataset has not.")
+    ] = False,
+    kind: Annotated[
+        str | None, typer.Option(help="npz, parquet, csv or imagefolder, where the name does not tell.")
+    ] = None,
+    server_path: Annotated[
+        bool, typer.Option("--server-path", help="SOURCE is a path on the server, below a source root.")
+    ] = False,
+    modality: Annotated[
+        str | None, typer.Option(help="image, text, table or vector, where the columns do not tell.")
+    ] = None,
+    label_column: Annotated[str, typer.Option()] = "label",
+    key_column: Annotated[str | None, typer.Option(help="Of the ids that were recorded.")] = None,
+    split_column: Annotated[str | None, typer.Option(help="No input; the recorded splits stay.")] = None,
+    input_columns: Annotated[str | None, typer.Option(help="Inputs, as a,b; all others by default.")] = None,
+    class_names: Annotated[str | None, typer.Option(help="As cat,dog, in the order of the labels.")] = None,
+    array: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROLE=NAME", help="Of an .npz, such as x_train=images. Repeat it."),
+    ] = None,
+    wait: Wait = True,
+    as_json: AsJson = False,
+) -> None:
+    """Give a dataset of labels alone its pictures, texts, table rows or vectors."""
+    options = InputsOptions(
+        kind=kind,
+        modality=modality,
+        label_column=label_column,
+        key_column=key_column,
+        split_column=split_column,
+        input_columns=split_list(input_columns),
+        class_names=split_list(class_names),
+        arrays=pairs(array or [], "=", "--array"),
+    )
+    with connected(context) as client, Bars() as bars:
+        job = client.datasets.add_inputs(
+            reference(dataset),
+            source,
+            match=_match(match),
+            labels="ignore" if ignore_labels else "same",
+            skip_unknown=skip_unknown,
+            server_path=server_path,
+            wait=False,
+            on_upload=bars.on_upload,
+            **options,
+        )
+        if wait:
+            job = _wait(client, job, bars)
+        found = client.datasets.registered(job) if wait else None
+    _show_added(job, found, as_json)
+
+
+def _match(word: str) -> Match:
+    if word not in ("key", "order"):
+        raise InvalidInput(f"--match {word!r}: key or order.", field="--match")
+    return "key" if word == "key" else "order"
+
+
 def _wait(client: Client, job: Job, bars: Bars) -> Job:
     with going_on(f"sondage job show {job.id}", f"sondage job abort {job.id}"):
         return client.jobs.wait(job, on_progress=bars.on_job)
@@ -115,8 +189,10 @@ def _show_added(job: Job, dataset: Dataset | None, as_json: bool) -> None:
     result = job.result or {}
     if result.get("num_skipped"):
         note(f"Left out {result['num_skipped']} invalid rows.")
+    if result.get("num_unknown"):
+        note(f"Left out {result['num_unknown']} rows that are no example of the dataset.")
     if result.get("is_new") is False:
-        note("This dataset was there already.")
+        note("This dataset was there already." if "num_skipped" in result else "It had these inputs already.")
     note(f"Train on it: sondage run start {dataset.id}")
 
 
@@ -163,12 +239,16 @@ def delete(
         )
 
 
+def modality_in_words(dataset: Dataset) -> str:
+    return "labels only" if dataset.modality == "none" else dataset.modality
+
+
 def _row(dataset: Dataset) -> tuple[object, ...]:
     return (
         dataset.id,
         dataset.name,
         dataset.version,
-        dataset.modality,
+        modality_in_words(dataset),
         dataset.num_examples,
         len(dataset.class_names),
         dataset.splits,
@@ -182,7 +262,7 @@ def _fields(dataset: Dataset) -> dict[str, object]:
     return {
         "dataset": dataset.id,
         "name": f"{dataset.name}, version {dataset.version}",
-        "modality": dataset.modality,
+        "modality": modality_in_words(dataset),
         "examples": dataset.num_examples,
         "splits": dataset.splits,
         "classes": [*names[:20], *more],

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias, Unpack, overload
 from sondage.client.http import Http, OnUpload
 from sondage.client.jobs import Jobs, OnProgress
 from sondage.client.problems import checked
-from sondage.client.sources import SourceOptions, source_of, usual_name
+from sondage.client.sources import InputsOptions, SourceOptions, source_of, usual_name
 from sondage.errors import JobFailed
 from sondage.wire import (
     Dataset,
@@ -19,10 +19,15 @@ from sondage.wire import (
     DecisionWord,
     Deleted,
     Example,
+    InputsAdd,
     Job,
     Page,
+    Source,
 )
 
+Keys: TypeAlias = list[str]
+Match: TypeAlias = Literal["key", "order"]
+LabelCheck: TypeAlias = Literal["same", "ignore"]
 DatasetRef: TypeAlias = Dataset | int | str
 """A dataset, its number, or its name, which means the newest version."""
 
@@ -102,6 +107,89 @@ class Datasets:
         job = self._http.post(Job, self._path(), body)
         return self.registered(self._jobs.wait(job, on_progress=on_progress)) if wait else job
 
+    @overload
+    def add_inputs(
+        self,
+        dataset: DatasetRef,
+        source: str | PathLike[str],
+        *,
+        match: Match = "key",
+        labels: LabelCheck = "same",
+        skip_unknown: bool = False,
+        server_path: bool = False,
+        wait: Literal[True] = True,
+        on_upload: OnUpload | None = None,
+        on_progress: OnProgress | None = None,
+        **options: Unpack[InputsOptions],
+    ) -> Dataset: ...
+
+    @overload
+    def add_inputs(
+        self,
+        dataset: DatasetRef,
+        source: str | PathLike[str],
+        *,
+        match: Match = "key",
+        labels: LabelCheck = "same",
+        skip_unknown: bool = False,
+        server_path: bool = False,
+        wait: Literal[False],
+        on_upload: OnUpload | None = None,
+        on_progress: OnProgress | None = None,
+        **options: Unpack[InputsOptions],
+    ) -> Job: ...
+
+    def add_inputs(
+        self,
+        dataset: DatasetRef,
+        source: str | PathLike[str],
+        *,
+        match: Match = "key",
+        labels: LabelCheck = "same",
+        skip_unknown: bool = False,
+        server_path: bool = False,
+        wait: bool = True,
+        on_upload: OnUpload | None = None,
+        on_progress: OnProgress | None = None,
+        **options: Unpack[InputsOptions],
+    ) -> Dataset | Job:
+        """Give a dataset that was made of labels alone its inputs: pictures, texts, table rows or vectors.
+
+        It stays the version that it is. Runs that were recorded on it show their examples from then on, and a worker
+        can train on it. The same inputs again change nothing.
+
+        Parameters
+        ----------
+        dataset
+            Made by `sondage.init` or by importing records.
+        source : str or path
+            As for `add`.
+        match : {"key", "order"}
+            How rows are found: by their key, in any order; or in order, where there are as many as examples.
+        labels : {"same", "ignore"}
+            A label that is not the recorded one is an error; or labels are not looked at, and need not be there.
+        skip_unknown : bool
+            Leave out rows whose key the dataset has not.
+        **options
+            `kind`, `modality`, `label_column`, `key_column`, `split_column`, `input_columns`, `arrays`, `class_names`.
+
+        Raises
+        ------
+        InvalidInput
+            The file or an option is wrong. Nothing was sent.
+        Conflict
+            The dataset was registered with inputs.
+        JobFailed
+            Keys or labels do not fit, rows cannot be used, or there are other inputs. Nothing was added.
+        """
+        number = self.number(dataset)
+        how = {"match": match, "labels": labels, "skip_unknown": skip_unknown}
+        known = {name: value for name, value in options.items() if name != "kind"}
+        checked(InputsAdd, source=checked(Source, kind="digits", **known), **how)
+        where = source_of(self._http, source, server_path=server_path, on_upload=on_upload, options=options)
+        job = self._http.post(Job, self._path(number, "inputs"), checked(InputsAdd, source=where, **how))
+        return self.registered(self._jobs.wait(job, on_progress=on_progress)) if wait else job
+
     def registered(self, job: Job) -> Dataset:
         """The dataset that a job which has succeeded registered, or found to be there."""
         number = job.dataset_id or (job.result or {}).get("dataset_id")
@@ -135,6 +223,18 @@ class Datasets:
         """In order of their index."""
         path = self._path(self.number(dataset), "examples")
         return self._http.pages(Example, path, limit=limit, label=label, split=split, key=key)
+
+    def keys(self, dataset: DatasetRef) -> Keys:
+        """The keys of all examples, in order of their index: a million of them in seconds.
+
+        Raises
+        ------
+        Unavailable
+            The answer broke off.
+        """
+        with self._http.download(self._path(self.number(dataset), "keys")) as pieces:
+            content = b"".join(pieces)
+        return content.decode().split("\n")[:-1]
 
     def example(self, dataset: DatasetRef, index: int) -> Example:
         return self._http.get(Example, self._path(self.number(dataset), "examples", index))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sondage import __version__
-from sondage.errors import InvalidInput, InvalidRows, NotFound, RowError
+from sondage.errors import InvalidInput, InvalidRows, NotFound, RowError, Unavailable
 from sondage.recorder.courier import Courier
 from sondage.recorder.dataset import Examples
 from sondage.recorder.figures import figures
@@ -129,8 +129,12 @@ def _rows(client: Client, dataset: Dataset, records: Records) -> Rows:
                 field="file",
             )
         return np.arange(records.num_rows)
-    wanted = set(records.keys)
-    index = {one.key: one.index for one in client.datasets.examples(dataset) if one.key in wanted}
+    there = client.datasets.keys(dataset)
+    if len(there) != dataset.num_examples:
+        raise Unavailable(
+            f"Of {dataset.num_examples} keys of dataset {dataset.name} {len(there)} came; try again."
+        )
+    index = {key: place for place, key in enumerate(there)}
     unknown = [place for place, key in enumerate(records.keys) if key not in index]
     if unknown:
         faults = [

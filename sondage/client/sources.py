@@ -34,6 +34,19 @@ class SourceOptions(TypedDict, total=False):
     noise: Noise | Mapping[str, float] | None
 
 
+class InputsOptions(TypedDict, total=False):
+    """Those of them that make sense for inputs of examples that are there already."""
+
+    kind: str | None
+    modality: str | None
+    label_column: str
+    key_column: str | None
+    split_column: str | None
+    input_columns: list[str] | None
+    arrays: dict[str, str]
+    class_names: list[str] | None
+
+
 def usual_name(source: str | PathLike[str]) -> str:
     """The name a dataset gets when none is given: that of its file, without the ending."""
     return Path(fspath(source)).stem or DIGITS
@@ -45,7 +58,7 @@ def source_of(
     *,
     server_path: bool,
     on_upload: OnUpload | None,
-    options: SourceOptions,
+    options: SourceOptions | InputsOptions,
 ) -> Source:
     """The source for the server. A local file is checked as far as that goes without reading it, then sent.
 

@@ -10,12 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from app.api import datasets as api_datasets
 from app.recording import datasets as recorded
-from store import runs, suites
+from store import datasets, projects, runs, suites, sweep
 from store.engine import transaction
-from store.tables import Dataset, Example, Project
+from store.tables import Dataset, Example, Job, Project
 from tests.api.recorders import ARROW, arrow_stream, recorder, some_dataset
-from tests.api.worlds import World, add_tagging
+from tests.api.worlds import World, add_tagging, write_pixels
 
 LABELS = pa.array([0, 1, 2, 1], pa.int32())
 
@@ -57,6 +58,17 @@ def test_the_same_content_is_the_same_version(empty: World) -> None:
     assert some_dataset(empty, name="other")["version"] == 1
     more = some_dataset(empty, num=11)
     assert (more["version"], more["fingerprint"] != first["fingerprint"]) == (2, True)
+
+
+def test_all_keys_at_once(empty: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_datasets, "KEYS_AT_ONCE", 3)
+    keys = ["b", "a c", "ä\\n", "日本", "'%s\u2028", "z,", "last"]
+    made = send(empty, {"key": keys, "label": pa.array([0, 1, 0, 1, 0, 1, 0], pa.int32())}).json()
+    response = empty.client.get(f"{empty.url}/datasets/{made['id']}/keys")
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
+    assert response.headers["x-num-rows"] == "7"
+    assert response.content.decode().split("\n") == [*keys, ""]
+    empty.get("/datasets/999/keys", 404)
 
 
 def test_how_it_was_cut_makes_no_difference(tmp_path: Path) -> None:
@@ -185,6 +197,104 @@ def test_tags_are_shown_by_key_and_label(empty: World) -> None:
     ]
     assert empty.get(f"/taggings/{tagging}/tags/1")["key"] == "k1"
     assert empty.client.get(f"{empty.url}/taggings/{tagging}/tags/export?format=csv").status_code == 200
+
+
+def with_pictures(world: World, dataset_id: int, fingerprint: str = "e" * 64) -> Path:
+    """What the job does at its end."""
+    folder = world.settings.data_dir / "datasets" / f"{dataset_id}-{'0' * 16}"
+    folder.parent.mkdir(exist_ok=True)
+    write_pixels(folder, np.arange(4 * 64, dtype=np.uint8).reshape(4, 8, 8, 1))
+    with transaction(world.database.engine) as session:
+        project = projects.ensure(session)
+        held = datasets.hold(session, project_id=project.id, dataset_id=dataset_id)
+        provenance = {"kind": "npz", "fingerprint": fingerprint}
+        payload = f"datasets/{folder.name}"
+        datasets.add_inputs(session, dataset=held, modality="image", payload=payload, provenance=provenance)
+    return folder
+
+
+def test_adding_inputs_is_a_job(empty: World) -> None:
+    dataset = send(empty, {"label": LABELS}).json()
+    path = f"/datasets/{dataset['id']}/inputs"
+    source = {
+        "kind": "npz",
+        "path": f"upload:{empty.post('/uploads?filename=a.npz', 201, content=b'x')['id']}",
+    }
+    job = empty.post(path, 202, json={"source": source, "skip_unknown": True})
+    assert (job["kind"], job["dataset_id"], job["state"]) == ("register", dataset["id"], "queued")
+    with transaction(empty.database.engine) as session:
+        assert sweep.uploads_to_read(session) == {source["path"].removeprefix("upload:")}
+        arguments = session.get_one(Job, job["id"]).arguments
+        assert arguments["inputs"] == {"match": "key", "labels": "same", "skip_unknown": True}
+    assert empty.client.delete(f"{empty.url}/datasets/{dataset['id']}").status_code == 409, "a job is at work"
+    empty.post("/datasets/999/inputs", 404, json={"source": source})
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"source": {"kind": "npz", "path": "upload:0", "limit": 3}}, "limit chooses or changes"),
+        ({"source": {"kind": "npz", "path": "upload:0", "skip_invalid": True}}, "skip_invalid chooses"),
+        ({"source": {"kind": "npz", "path": "upload:0", "noise": {"share": 0.1}}}, "noise chooses"),
+        (
+            {"source": {"kind": "npz", "path": "upload:0", "validation_share": 0.1}},
+            "validation_share chooses",
+        ),
+        ({"source": {"kind": "digits"}, "match": "order", "skip_unknown": True}, "skip_unknown is for rows"),
+        ({"source": {"kind": "digits"}, "match": "place"}, "'key' or 'order'"),
+        ({"source": {"kind": "npz"}}, "needs a `path`"),
+    ],
+)
+def test_what_makes_no_inputs(empty: World, body: dict[str, Any], words: str) -> None:
+    dataset = send(empty, {"label": LABELS}).json()
+    refused = empty.post(f"/datasets/{dataset['id']}/inputs", 422, json=body)
+    assert words in str(refused)
+    assert empty.get("/jobs")["items"] == []
+
+
+def test_a_dataset_registered_with_inputs_keeps_them(world: World) -> None:
+    source = {"source": {"kind": "digits"}}
+    refused = world.post(f"/datasets/{world.dataset}/inputs", 409, json=source)
+    assert "was registered with its inputs" in refused["detail"]
+
+
+def test_inputs_appear_in_what_is_there_already(empty: World) -> None:
+    """Seen before and after: the same version, its tags and its curves, now with pictures."""
+    run = recorder(empty, num=4)
+    run.put_all(0)
+    run.close(0)
+    run.post("finish")
+    number = run.body["dataset_id"]
+    before = empty.get(f"/datasets/{number}")
+    empty.get(f"/datasets/{number}/examples/1/thumbnail", 404)
+    with_pictures(empty, number)
+    after = empty.get(f"/datasets/{number}")
+    assert after | {"modality": "none", "source": before["source"]} == before
+    assert after["modality"] == "image"
+    assert after["source"]["inputs"]["kind"] == "npz"
+    example = empty.get(f"/datasets/{number}/examples/1")
+    assert example["picture_url"].endswith(f"?v={'e' * 16}"), "not by the fingerprint of the labels"
+    picture = empty.client.get(example["picture_url"])
+    assert (picture.status_code, picture.headers["content-type"]) == (200, "image/png")
+    assert "immutable" in picture.headers["cache-control"]
+    assert some_dataset(empty, 4)["id"] == number, "announced again by the recorder, it is the same one"
+    assert empty.post("/runs", 202, json={"name": "ours", "dataset_id": number, "suite": None})["runs"]
+    empty.post(
+        f"/datasets/{number}/inputs", 202, json={"source": {"kind": "digits"}}
+    )  # the job compares them
+
+
+def test_deleting_it_takes_its_inputs_along(empty: World) -> None:
+    dataset, other = send(empty, {"label": LABELS}).json(), some_dataset(empty, 4)
+    folder, cache = with_pictures(empty, dataset["id"]), empty.settings.data_dir / "cache" / ("e" * 64)
+    kept = with_pictures(empty, other["id"])
+    cache.mkdir(parents=True)
+    empty.client.delete(f"{empty.url}/datasets/{dataset['id']}").raise_for_status()
+    assert not folder.exists()
+    assert cache.exists(), "another has the same inputs"
+    empty.client.delete(f"{empty.url}/datasets/{other['id']}").raise_for_status()
+    assert not kept.exists()
+    assert not cache.exists()
 
 
 def test_deleting_it_leaves_the_data_folder_alone(empty: World) -> None:

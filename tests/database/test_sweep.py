@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from store import deletion, jobs, projects
+from store import datasets, deletion, jobs, projects
 from store.engine import Database, transaction
 from store.sweep import sweep
 from store.tables import Dataset
@@ -144,3 +144,22 @@ def test_a_dataset_without_inputs_has_no_folder_to_lose(database: Database, fold
         session.get_one(Dataset, dataset.id).payload = ""
     gone = folder.add(f"datasets/{_gone_dataset(database, 'gone')}")
     assert sweep(database.engine, folder.path) == [gone]
+
+
+def test_inputs_that_were_to_be_added_and_were_not_go(database: Database, folder: Folder) -> None:
+    """And what is cached of inputs that were: by their own fingerprint, not by that of the labels."""
+    name = "0123456789abcdef"
+    with transaction(database.engine) as session:
+        dataset = a_dataset(session, fingerprint="a" * 64)
+        payload = f"datasets/{dataset.id}-{name}"
+        datasets.add_inputs(
+            session, dataset=dataset, modality="text", payload=payload, provenance={"fingerprint": "b" * 64}
+        )
+    orphan, beyond = f"datasets/{dataset.id}-{name[::-1]}", f"datasets/{dataset.id + 999}-{name}"
+    young = folder.add(f"datasets/{dataset.id}-{'f' * 16}", days=YOUNG)
+    kept = {payload, beyond, f"datasets/{young.name}", f"cache/{'b' * 64}"}
+    for place in (payload, orphan, beyond, f"cache/{'a' * 64}", f"cache/{'b' * 64}"):
+        folder.add(place)
+    removed = sweep(database.engine, folder.path)
+    assert {path.name for path in removed} == {Path(orphan).name, "a" * 64}
+    assert folder.names() == kept

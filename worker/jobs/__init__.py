@@ -7,7 +7,11 @@ from worker.context import Work
 
 def run_job(kind: str, work: Work) -> None:
     """Do a job of the kind `register`, `train` or `tag`, and settle it."""
-    if kind == "register":
+    if kind == "register" and "inputs" in work.arguments:
+        from worker.jobs.add_inputs import add_inputs
+
+        add_inputs(work)
+    elif kind == "register":
         from worker.jobs.register import register
 
         register(work)

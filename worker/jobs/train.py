@@ -21,6 +21,7 @@ from sondage.probes.suite import SuiteDefinition
 from sondage.recipe import Recipe
 from sondage.recorder import Channels, Metrics
 from store import curves, examples, jobs, runs
+from store.datasets import inputs_fingerprint
 from store.examples import ExampleColumns
 from store.payloads import open_payload
 from store.tables import Dataset, Run, Suite
@@ -134,7 +135,7 @@ def _assemble(
     arrays = training_arrays(
         open_payload(work.data_dir / dataset.payload),
         cache=work.data_dir / "cache",
-        fingerprint=dataset.fingerprint,
+        fingerprint=inputs_fingerprint(dataset),
         image_size=recipe.image_size,
     )
     planted = _plant(work, run, dataset, suite, arrays, columns)
