@@ -141,11 +141,15 @@ def jobs(world: World) -> wire.Page[wire.Job]:
     return wire.Page(items=list(world.jobs.values()))
 
 
-@router.post(P + "/jobs/{job_id}/abort")
-def abort(world: World, job_id: int) -> wire.Job:
-    world.aborted.append(job_id)
-    world.jobs[job_id] = world.jobs[job_id].model_copy(update={"abort_requested": True})
-    return world.jobs[job_id]
+@router.post(P + "/runs/{run_id}/abort")
+def abort(world: World, run_id: int) -> wire.RunAborted:
+    world.aborted.append(run_id)
+    run = world.runs[run_id]
+    if run.job_id is None:
+        world.runs[run_id] = run.model_copy(update={"state": "aborted"})
+        return wire.RunAborted(run=world.runs[run_id], job=None)
+    world.jobs[run.job_id] = world.jobs[run.job_id].model_copy(update={"abort_requested": True})
+    return wire.RunAborted(run=run, job=world.jobs[run.job_id])
 
 
 @router.get(P + "/taggings")

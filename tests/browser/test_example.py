@@ -79,6 +79,19 @@ def test_the_predicted_classes_stand_under_the_epochs(page: Page, fake: Fake) ->
     expect(strip.get_by_title("Epochs 1–2: cat")).to_have_class("given")
 
 
+def test_an_example_of_labels_alone_says_how_to_show_it(page: Page, fake: Fake) -> None:
+    for number in (1, 2):
+        fake.state.add_recorded(number, "finished", epochs_done=12)
+    fake.state.tagging_states[4] = "finished"
+    page.goto(f"{fake.url}/projects/default/taggings/4/examples/3")
+    verdict = page.get_by_role("region", name="Verdict")
+    expect(verdict).to_contain_text("Labels only")
+    expect(verdict).to_contain_text("sondage dataset add-inputs 4 FILE")
+    curve = page.get_by_role("region", name="Curve")
+    expect(curve.get_by_role("button", name="run-1")).to_have_attribute("aria-pressed", "true")
+    expect(curve.get_by_role("button", name="Seed")).to_have_count(0)
+
+
 def test_the_next_example_of_the_same_list(page: Page, fake: Fake) -> None:
     page.goto(f"{fake.url}{PATH}/2?label=eel&channel=margin")
     expect(page.get_by_text("1 of 43")).to_be_visible()

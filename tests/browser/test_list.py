@@ -149,3 +149,11 @@ def test_an_unfinished_tagging_says_so_and_appears(page: Page, fake: Fake) -> No
     expect(cards(page)).to_have_count(0)
     fake.state.tagging_states[1] = "finished"
     expect(cards(page)).to_have_count(60)
+
+
+def test_a_list_of_labels_alone(page: Page, fake: Fake) -> None:
+    fake.state.tagging_states[4] = "finished"
+    page.goto(f"{fake.url}/projects/default/taggings/4")
+    expect(page.get_by_role("heading", level=1)).to_have_text("recorded-set v1")
+    expect(page.get_by_text("labels only")).to_be_visible()
+    expect(page.get_by_role("row", name="key-000")).to_contain_text("Not on the server")

@@ -38,6 +38,7 @@ def report(fake: Fake) -> dict[str, object]:
         ],
         "protocol": "training pass, no augmentation",
         "held_out_trained_on": True,
+        "num_examples": {"tagged": 1200, "displaced": 40, "without_suspicion": 0, "not_trained": 30},
         "overall": Evaluation(NAMES, np.array([[18, 2], [4, 16]])).to_dict(),
         "runs": [run_report("first", [[10, 0], [4, 6]]), run_report("second", [[8, 2], [0, 10]])],
         "warnings": ["The smallest category has 10 held-out probes."],
@@ -52,7 +53,13 @@ def test_the_report_in_all(page: Page, fake: Fake) -> None:
         page.get_by_role("list", name="Warnings").get_by_text("The smallest category has 10")
     ).to_be_visible()
     facts = page.locator("dl.facts")
-    for text in ("Accuracy85.0 %", "Held-out probes40", "k7", "training pass, no augmentation"):
+    for text in (
+        "Accuracy85.0 %",
+        "Examples1,200 tagged, 40 displaced, 30 not trained",
+        "Held-out probes40",
+        "k7",
+        "training pass, no augmentation",
+    ):
         expect(facts).to_contain_text(text)
     matrix = page.get_by_role("region", name="Confusion matrix").get_by_role("cell")
     expect(matrix).to_have_text(["90 %18", "10 %2", "20 %4", "80 %16"])

@@ -44,7 +44,31 @@ def test_a_run_can_be_aborted(page: Page, fake: Fake) -> None:
     button.click()
     expect(button).to_be_disabled()
     expect(page.get_by_role("row", name="run-3")).to_contain_text("aborting")
-    assert fake.state.aborted == [103]
+    assert fake.state.aborted == [3]
+
+
+def test_a_recorded_run_says_so_and_no_seed(page: Page, fake: Fake) -> None:
+    fake.state.datasets.append(4)
+    fake.state.add_recorded(3, "running", epochs_done=4)
+    page.goto(f"{fake.url}/projects/default")
+    row = page.get_by_role("row", name="run-3")
+    expect(row).to_contain_text("recorded by its own loop")
+    expect(row).not_to_contain_text("seed")
+    expect(row).to_contain_text("recorded-set v1")
+    datasets = page.get_by_role("region", name="Datasets")
+    expect(datasets.get_by_role("listitem").filter(has_text="recorded-set")).to_contain_text("labels only")
+    row.get_by_role("button", name="Abort run-3", exact=True).click()
+    expect(row).to_contain_text("aborted")
+    expect(row.get_by_role("button")).to_have_count(0)
+    assert fake.state.aborted == [3]
+
+
+def test_a_tagging_of_recorded_runs_names_them(page: Page, fake: Fake) -> None:
+    for number in (1, 2):
+        fake.state.add_recorded(number, "finished", epochs_done=12)
+    page.goto(f"{fake.url}/projects/default")
+    taggings = page.get_by_role("region", name="Taggings").get_by_role("listitem")
+    expect(taggings.first).to_contain_text("run-1, run-2, recorded by their own loop")
 
 
 def test_a_finished_run_leads_to_its_list(page: Page, fake: Fake) -> None:

@@ -5,7 +5,7 @@ import { useParams } from "react-router";
 
 import { filtersOf, type ListState } from "../lib/listState";
 import { api } from "./client";
-import type { Job, Run, Tagging } from "./types";
+import type { Dataset, Job, Run, Tagging } from "./types";
 
 export const PAGE_SIZE = 60;
 const NUM_NEIGHBOURS = 8;
@@ -73,14 +73,16 @@ export function useJob(jobId: number, enabled: boolean) {
 
 export function useAbort() {
   const client = useQueryClient();
-  return api.useMutation("post", `${root}/jobs/{job_id}/abort`, {
+  return api.useMutation("post", `${root}/runs/{run_id}/abort`, {
     onSettled: () => client.invalidateQueries(),
   });
 }
 
 export function useDataset(datasetId: number | undefined) {
   const path = { project: useProject(), dataset_id: datasetId ?? 0 };
-  const options = { ...NEVER_STALE, enabled: datasetId !== undefined };
+  /** Of a version only one thing changes: labels alone may get their inputs. */
+  const staleTime = (query: { state: { data: Dataset | undefined } }) => (query.state.data?.modality === "none" ? 0 : Infinity);
+  const options = { ...NEVER_STALE, staleTime, enabled: datasetId !== undefined };
   return api.useQuery("get", `${root}/datasets/{dataset_id}`, { params: { path } }, options);
 }
 

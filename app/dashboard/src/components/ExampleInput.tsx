@@ -21,7 +21,7 @@ export function ExampleInput({ shown, alt, size }: Props) {
     return <p className={`input-text ${size}`}>{shown.text || <em className="muted">empty text</em>}</p>;
   }
   if (shown.values) return <Values values={shown.values} limit={VALUES_SHOWN[size]} />;
-  return <p className="muted">Nothing to show</p>;
+  return <p className="muted">Not on the server</p>;
 }
 
 function Values({ values, limit }: { values: Record<string, unknown>; limit: number }) {

@@ -10,6 +10,7 @@ test("a report as evaluate.py writes it", () => {
     protocol: "training pass",
     categories: [{ name: "noisy", wrong_label: true }, { name: "ood", wrong_label: null }],
     held_out_trained_on: true,
+    num_examples: { tagged: 90, not_trained: 10 },
     overall: { ...numbers, precision: { noisy: 2 / 3, ood: 1 }, recall: { noisy: 1, ood: 0.5 } },
     runs: [{ run: "demo", k: 20, num_epochs: 30, ...numbers, num_probes: { noisy: { fit: 2, held_out: 2 } }, learned: { noisy: { first: quartiles } } }],
     warnings: ["Few probes."],
@@ -19,10 +20,11 @@ test("a report as evaluate.py writes it", () => {
   expect(report.runs[0]).toMatchObject({ name: "demo", k: 20, numProbes: { noisy: { fit: 2 } } });
   expect(report.runs[0]?.learned.noisy?.first).toEqual(quartiles);
   expect(report.warnings).toEqual(["Few probes."]);
+  expect(report.numExamples).toEqual({ tagged: 90, not_trained: 10 });
 });
 
 test("parts that are not there are borne", () => {
-  expect(parseReport({})).toMatchObject({ categories: [], runs: [], warnings: [], overall: undefined });
+  expect(parseReport({})).toMatchObject({ categories: [], runs: [], warnings: [], numExamples: {}, overall: undefined });
   expect(parseReport({ categories: ["own"], overall: { accuracy: null }, runs: [{}] })).toMatchObject({
     categories: [{ name: "own" }],
     overall: { accuracy: undefined, counts: undefined, precision: {} },

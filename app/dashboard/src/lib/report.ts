@@ -29,6 +29,8 @@ export interface Report {
   protocol: unknown;
   categories: { name: string; wrongLabel: boolean | null | undefined }[];
   heldOutTrainedOn: boolean | undefined;
+  /** How many were tagged, displaced by probes, left without a suspicion, not trained. */
+  numExamples: Record<string, number>;
   overall: Evaluation | undefined;
   runs: RunReport[];
   warnings: string[];
@@ -42,6 +44,7 @@ export function parseReport(report: Json): Report {
     protocol: report.protocol,
     categories: list(report.categories).map(category),
     heldOutTrainedOn: typeof report.held_out_trained_on === "boolean" ? report.held_out_trained_on : undefined,
+    numExamples: record(report.num_examples),
     overall: isObject(report.overall) ? evaluation(report.overall) : undefined,
     runs: list(report.runs).filter(isObject).map(runReport),
     warnings: list(report.warnings).map(String),

@@ -9,6 +9,7 @@ import { Problem } from "../../components/Problem";
 import { Skeleton } from "../../components/Skeleton";
 import { inOrder } from "../../lib/categories";
 import { capital } from "../../lib/format";
+import { runInShort } from "../../lib/training";
 import { useWidth } from "../../lib/useWidth";
 import { CurveChart } from "./CurveChart";
 import { Neighbours } from "./Neighbours";
@@ -68,7 +69,7 @@ function RunButton({ id, choice }: { id: number; choice: CurveChoice }) {
   const run = useRun(id).data;
   return (
     <button type="button" aria-pressed={id === choice.runId} title={run?.name} onClick={() => { choice.choose({ run: id }); }}>
-      {run ? `Seed ${run.seed}` : `Run ${id}`}
+      {run ? runInShort(run) : `Run ${id}`}
     </button>
   );
 }

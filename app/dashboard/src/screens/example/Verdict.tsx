@@ -1,16 +1,17 @@
 /** What an example is and what the tagging says of it: labels, tag, suspicion, probabilities, scores. */
 
-import type { Tag } from "../../api/types";
+import type { Dataset, Tag } from "../../api/types";
 import { ExampleInput } from "../../components/ExampleInput";
 import { Bar, CategoryChip, Dot, SuspicionBar } from "../../components/marks";
 import { calibrationInWords, inOrder, meaningOf, scoreMeaning } from "../../lib/categories";
 import { capital, decimal, share, words } from "../../lib/format";
+import { hasInputs } from "../../lib/training";
 
-export function Verdict({ tag }: { tag: Tag }) {
+export function Verdict({ tag, dataset }: { tag: Tag; dataset: Dataset | undefined }) {
   return (
     <section className="verdict" aria-label="Verdict">
       <div className="verdict-input panel">
-        <ExampleInput shown={tag} alt={tag.key} size="big" />
+        {dataset && !hasInputs(dataset) ? <LabelsOnly dataset={dataset} /> : <ExampleInput shown={tag} alt={tag.key} size="big" />}
       </div>
       <div className="panel verdict-facts">
         <dl className="verdict-labels">
@@ -84,5 +85,14 @@ function Scores({ scores }: { scores: Record<string, number | null> }) {
         ))}
       </dl>
     </div>
+  );
+}
+
+/** Recorded from a loop of the user's own: no input has ever left their machine. */
+function LabelsOnly({ dataset }: { dataset: Dataset }) {
+  return (
+    <p className="muted">
+      Labels only: the server knows this example by its id and label. Show it here: <code>sondage dataset add-inputs {dataset.id} FILE</code>
+    </p>
   );
 }

@@ -4,7 +4,7 @@ import { useRef } from "react";
 import { Link, useParams } from "react-router";
 
 import { PAGE_SIZE, useDataset, useFacets, useProject, useTagging, useTagPage } from "../../api/queries";
-import type { Tag, Tagging } from "../../api/types";
+import type { Dataset, Tag, Tagging } from "../../api/types";
 import { Problem } from "../../components/Problem";
 import { Heading } from "../../components/Shell";
 import { CardSkeletons, Skeleton } from "../../components/Skeleton";
@@ -14,6 +14,7 @@ import { Shortcuts } from "../../components/Shortcuts";
 import { calibrationInWords } from "../../lib/categories";
 import { count, titleOf } from "../../lib/format";
 import { filtersOf, type ListState } from "../../lib/listState";
+import { hasInputs } from "../../lib/training";
 import { useListState } from "../../lib/useListState";
 import { Cards } from "./Cards";
 import { Filters } from "./Filters";
@@ -51,7 +52,7 @@ function SuspiciousList({ tagging }: { tagging: Tagging }) {
       <Heading
         crumbs={<Link to={`/projects/${project}`}>Runs</Link>}
         title={title}
-        facts={<span title={calibrationInWords(tagging.calibration)}>{factsOf(tagging)}</span>}
+        facts={<span title={calibrationInWords(tagging.calibration)}>{factsOf(tagging, dataset)}</span>}
       >
         <TaggingTabs taggingId={tagging.id} current="list" />
       </Heading>
@@ -75,11 +76,11 @@ function SuspiciousList({ tagging }: { tagging: Tagging }) {
   );
 }
 
-function factsOf(tagging: Tagging): string {
+function factsOf(tagging: Tagging, dataset: Dataset | undefined): string {
   const k = tagging.parameters.k;
   const runs = tagging.run_ids.length === 1 ? "1 run" : `${tagging.run_ids.length} runs`;
   const calibration = tagging.calibration === "none" ? "suspicion is a ranking" : `suspicion calibrated on ${tagging.calibration}`;
-  return [`Tagging ${tagging.id}`, `${tagging.tagger} tagger`, typeof k === "number" ? `k = ${k}` : undefined, runs, calibration]
+  return [`Tagging ${tagging.id}`, `${tagging.tagger} tagger`, typeof k === "number" ? `k = ${k}` : undefined, runs, calibration, dataset && !hasInputs(dataset) ? "labels only" : undefined]
     .filter(Boolean)
     .join(" · ");
 }

@@ -8,7 +8,7 @@ import { Problem } from "../../components/Problem";
 import { Heading } from "../../components/Shell";
 import { Skeleton } from "../../components/Skeleton";
 import { TaggingTabs } from "../../components/TaggingTabs";
-import { inline, share, titleOf } from "../../lib/format";
+import { count, inline, share, titleOf, words } from "../../lib/format";
 import { parseReport, type Report, type RunReport } from "../../lib/report";
 import { Confusion } from "./Confusion";
 import { Learned } from "./Learned";
@@ -102,6 +102,7 @@ interface FactsProps {
 function Facts({ report, accuracy, numHeldOut, runs }: FactsProps) {
   const facts: [string, string | undefined][] = [
     ["Accuracy", accuracy === undefined ? undefined : share(accuracy, 1)],
+    ["Examples", examplesInWords(report.numExamples)],
     ["Held-out probes", numHeldOut === undefined ? undefined : inline(numHeldOut)],
     ["k", unique(runs.map(({ k }) => k))],
     ["Epochs", unique(runs.map(({ numEpochs }) => numEpochs))],
@@ -127,6 +128,12 @@ function Facts({ report, accuracy, numHeldOut, runs }: FactsProps) {
       ) : null}
     </>
   );
+}
+
+/** What there is none of is left out. */
+function examplesInWords(numbers: Report["numExamples"]): string | undefined {
+  const some = Object.entries(numbers).filter(([, number]) => number > 0);
+  return some.length ? some.map(([name, number]) => `${count(number)} ${words(name)}`).join(", ") : undefined;
 }
 
 function unique(values: (number | undefined)[]): string | undefined {

@@ -2,6 +2,7 @@
 
 import type { Dataset } from "../../api/types";
 import { count, plural, titleOf } from "../../lib/format";
+import { modalityInWords } from "../../lib/training";
 import { NothingYet } from "./EmptyProject";
 
 export function DatasetList({ datasets }: { datasets: Dataset[] }) {
@@ -18,7 +19,7 @@ export function DatasetList({ datasets }: { datasets: Dataset[] }) {
         <li key={dataset.id}>
           <div className="row-line">
             <strong>{titleOf(dataset)}</strong>
-            <span className="muted push">{dataset.modality}</span>
+            <span className="muted push">{modalityInWords(dataset)}</span>
           </div>
           <p className="muted">
             {plural(dataset.num_examples, "example")} · {plural(dataset.class_names.length, "class", "classes")} ·{" "}

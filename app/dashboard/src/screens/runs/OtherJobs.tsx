@@ -15,7 +15,7 @@ export function OtherJobs({ jobs }: { jobs: Job[] }) {
     <ul className="panel other-jobs" aria-label="Data sets being registered">
       {shown.map((job) => (
         <li key={job.id}>
-          <span>Registering a data set</span>
+          <span>{job.dataset_id && job.state !== "succeeded" ? `Adding inputs to dataset ${job.dataset_id}` : "Registering a data set"}</span>
           <StateBadge state={job.state} />
           {isOpen(job) ? <JobProgress {...amount(job)} state={job.state} progress={job.progress} /> : null}
           <span className="muted">{ago(job.created_at)}</span>

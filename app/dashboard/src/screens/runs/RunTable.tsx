@@ -7,7 +7,8 @@ import { isOpen, useAbort, useJob, useProject } from "../../api/queries";
 import type { Job, Run, Tagging } from "../../api/types";
 import { messageOf } from "../../components/Problem";
 import { StateBadge } from "../../components/marks";
-import { ago, inline } from "../../lib/format";
+import { ago } from "../../lib/format";
+import { trainingInWords } from "../../lib/training";
 import { JobProgress } from "./JobProgress";
 
 interface Props {
@@ -64,7 +65,7 @@ function RunRow({ run, job, tagging, dataset }: RowProps) {
       <tr className={failed ? "with-error" : undefined}>
         <th scope="row" className="run-name">
           {run.name}
-          <span className="recipe">{recipeInWords(run)}</span>
+          <span className="recipe">{trainingInWords(run)}</span>
         </th>
         <td>{dataset ?? `dataset ${run.dataset_id}`}</td>
         <td>
@@ -81,11 +82,6 @@ function RunRow({ run, job, tagging, dataset }: RowProps) {
   );
 }
 
-function recipeInWords({ seed, recipe }: Run): string {
-  const parts = [`seed ${seed}`, recipe.model, recipe.optimiser, recipe.lr === undefined ? undefined : `lr ${inline(recipe.lr)}`];
-  return parts.filter((part) => part !== undefined).map(inline).join(" · ");
-}
-
 function Result({ run, tagging }: { run: Run; tagging: Tagging | undefined }) {
   const project = useProject();
   if (run.state !== "finished" || !tagging) return null;
@@ -100,16 +96,16 @@ function Result({ run, tagging }: { run: Run; tagging: Tagging | undefined }) {
 function AbortButton({ run, job }: { run: Run; job: Job | undefined }) {
   const project = useProject();
   const abort = useAbort();
-  const jobId = run.job_id;
-  if (!jobId) return null;
+  if (!run.job_id && !run.recorded) return null;
   return (
     <>
       <button
         type="button"
         disabled={abort.isPending || job?.abort_requested}
-        aria-label={`Abort ${run.name}, seed ${run.seed}`}
+        aria-label={run.recorded ? `Abort ${run.name}` : `Abort ${run.name}, seed ${run.seed}`}
+        title={run.recorded ? "Ends the recording. The loop that trains goes on, and keeps in its spool what follows." : undefined}
         onClick={() => {
-          abort.mutate({ params: { path: { project, job_id: jobId } } });
+          abort.mutate({ params: { path: { project, run_id: run.id } } });
         }}
       >
         Abort

@@ -6,6 +6,7 @@ import { useProject } from "../../api/queries";
 import type { Job, Run, Tagging } from "../../api/types";
 import { StateBadge } from "../../components/marks";
 import { ago } from "../../lib/format";
+import { runsInWords } from "../../lib/training";
 import { NothingYet } from "./EmptyProject";
 
 interface Props {
@@ -31,7 +32,7 @@ export function TaggingList({ taggings, runs, jobs, datasetNames }: Props) {
               <span className="muted push">{ago(tagging.created_at)}</span>
             </div>
             <p className="muted">
-              #{tagging.id} · {runsInWords(tagging, runs)}
+              #{tagging.id} · {lookedAt(tagging, runs)}
             </p>
             {error ? <p className="job-error">{error}</p> : null}
             {tagging.state === "finished" ? (
@@ -51,12 +52,7 @@ export function TaggingList({ taggings, runs, jobs, datasetNames }: Props) {
   );
 }
 
-/** Runs that were started together have one name, and their seeds at its end. */
-const withoutSeed = ({ name, seed }: Run): string => (name.endsWith(`-s${seed}`) ? name.slice(0, -`-s${seed}`.length) : name);
-
-function runsInWords({ run_ids }: Tagging, runs: Run[]): string {
+function lookedAt({ run_ids }: Tagging, runs: Run[]): string {
   const known = runs.filter(({ id }) => run_ids.includes(id));
-  const names = [...new Set(known.map(withoutSeed))].join(", ");
-  const seeds = known.map(({ seed }) => seed).sort((a, b) => a - b);
-  return known.length ? `${names}, ${seeds.length > 1 ? "seeds" : "seed"} ${seeds.join(", ")}` : `runs ${run_ids.join(", ")}`;
+  return known.length ? runsInWords(known) : `runs ${run_ids.join(", ")}`;
 }
