@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 from procrastinate import App, PsycopgConnector
@@ -28,12 +29,14 @@ from worker.watch import Watch
 RECONNECT_SECONDS = 1.0
 POLL_SECONDS = 0.5
 A_DAY_SECONDS = 86_400.0
+SPARE_THREADS = 4
 
 logger = logging.getLogger("worker")
 
 
 async def serve(database: Database, settings: WorkerSettings, parent_fd: int | None) -> None:
     """Take jobs until a signal, or the end of the process behind `parent_fd`. A lost database is waited for."""
+    make_room(settings.concurrency)
     stop = threading.Event()
     supervisor = Supervisor(database, settings, stop)
     stopping = _stop_on_signal_or_parent(stop, parent_fd)
@@ -45,6 +48,16 @@ async def serve(database: Database, settings: WorkerSettings, parent_fd: int | N
         if not stop.is_set():
             await asyncio.to_thread(_wait_for_database, database, stop)
     logger.info("stopped")
+
+
+def make_room(concurrency: int) -> None:
+    """A thread for every job at a time, and some for what else waits. Called inside the loop.
+
+    Jobs wait for their children in the loop's default pool, whose size goes by the processors (up to 32): of more jobs,
+    one would hold its place in the queue without anybody at work on it, and look left behind.
+    """
+    pool = ThreadPoolExecutor(concurrency + SPARE_THREADS, thread_name_prefix="job")
+    asyncio.get_running_loop().set_default_executor(pool)
 
 
 async def _take_jobs(
