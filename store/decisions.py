@@ -81,15 +81,19 @@ def decided(session: Session, *, dataset_id: int, word: str | None = None) -> ND
 
 def decided_statement(*, dataset_id: int, word: str | None = None) -> Select[int]:
     """The same as a statement, for others to filter by."""
-    newest_ones = (
+    newest_ones = newest_words(dataset_id=dataset_id).subquery()
+    statement = select(newest_ones.c.index)
+    return statement if word is None else statement.where(newest_ones.c.decision == word)
+
+
+def newest_words(*, dataset_id: int) -> Select[int, str]:
+    """Index and newest decision of every example that has one, as a statement."""
+    return (
         select(Decision.index, Decision.decision)
         .ext(distinct_on(Decision.index))
         .where(Decision.dataset_id == dataset_id)
         .order_by(Decision.index, Decision.id.desc())
-        .subquery()
     )
-    statement = select(newest_ones.c.index)
-    return statement if word is None else statement.where(newest_ones.c.decision == word)
 
 
 def listed(

@@ -446,6 +446,42 @@ class Tag(Base):
     probabilities: Mapped[list[float] | None] = mapped_column(ARRAY(REAL))
 
 
+class ReviewAsked(Base):
+    """An example of the stratified sample that a tagging is calibrated by."""
+
+    __tablename__ = "reviews_asked"
+    __table_args__ = (UniqueConstraint("tagging_id", "place"),)
+
+    tagging_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("taggings.id", ondelete="CASCADE"), primary_key=True
+    )
+    index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    place: Mapped[int] = mapped_column(Integer)
+    """In the order to review in, from 0."""
+    position: Mapped[int] = mapped_column(BigInteger)
+    """In the suspicious list."""
+    round: Mapped[int] = mapped_column(Integer)
+    """Which extension of the sample it came with, from 0."""
+    after_decision: Mapped[int] = mapped_column(BigInteger)
+    """The dataset's newest decision when it was drawn, 0 without one."""
+
+
+class CalibrationMade(Base):
+    """What the reviews of a sample said of a tagging at one time. The newest version counts."""
+
+    __tablename__ = "calibrations"
+
+    tagging_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("taggings.id", ondelete="CASCADE"), primary_key=True
+    )
+    version: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    newest_decision: Mapped[int] = mapped_column(BigInteger)
+    """Of the dataset, when it was made: reviews up to it were counted."""
+    summary: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    """Estimates, top lists, knots of the curve; see `sondage/tagging/calibration_summary.py`."""
+    created_at: Mapped[datetime] = _created_at()
+
+
 score_runs = Table(
     "score_runs",
     Base.metadata,

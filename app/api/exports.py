@@ -49,6 +49,7 @@ SCALARS: dict[str, pa.DataType] = {
     "tag": pa.string(),
     "suspicion": pa.float32(),
     "calibration": pa.string(),
+    "probability_wrong": pa.float32(),
     "position": pa.int64(),
     "label": pa.int32(),
     "label_name": pa.string(),

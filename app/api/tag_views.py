@@ -16,8 +16,9 @@ from app.api.urls import picture_url
 from app.columns import worst_first
 from app.deps import Server
 from sondage.errors import InvalidInput
+from sondage.tagging.calibration_summary import probability_wrong
 from sondage.wire import Tag
-from store import datasets, decisions, examples, scores, taggings, tags
+from store import datasets, decisions, examples, reviews, scores, taggings, tags
 from store import tables as t
 
 UNSURE = "unsure"
@@ -97,6 +98,7 @@ class TagView:
         keys = examples.keys(self.session, dataset_id=self.dataset.id, indices=indices)
         decided = decisions.newest(self.session, dataset_id=self.dataset.id, indices=indices)
         columns = self._columns(indices)
+        chances = self._chances(found)
         return [
             Tag(
                 index=tag.index,
@@ -104,6 +106,7 @@ class TagView:
                 tag=self.tag_name(tag.tag),
                 suspicion=tag.suspicion,
                 calibration=self.tagging.calibration,  # type: ignore[arg-type]  # the table's constraint has the words
+                probability_wrong=chances[place],
                 position=tag.position,
                 label=tag.label,
                 label_name=label_name(self.dataset, tag.label),
@@ -164,6 +167,17 @@ class TagView:
             orders = ", ".join(["suspicion", "index", *sorted(self.scores)])
             raise InvalidInput(f"Tags are ordered by one of {orders}, not by {method!r}.", field="order_by")
         return self.scores[method]
+
+    def _chances(self, found: Sequence[t.Tag]) -> list[float | None]:
+        """P(wrong) by the newest calibration; None without one, and for examples that are not ranked."""
+        made = reviews.latest(self.session, tagging_id=self.tagging.id)
+        if made is None:
+            return [None] * len(found)
+        chances = probability_wrong(made.summary, np.array([tag.position for tag in found], dtype=np.int64))
+        return [
+            None if tag.suspicion is None else round(chance, 5)
+            for tag, chance in zip(found, chances.tolist(), strict=True)
+        ]
 
     def _columns(self, indices: Sequence[int]) -> dict[str, list[float | None]]:
         """Per method, the scores of these examples."""

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from sondage import __version__, errors
-from sondage.cli import dataset, job, record, run_, suite, sync, tagging, tags
+from sondage.cli import dataset, job, record, review, run_, suite, sync, tagging, tags
 from sondage.cli.common import Connection
 from sondage.cli.output import printable
 
@@ -36,10 +36,12 @@ app.add_typer(suite.app, name="suite", help="Upload, list and delete suites of p
 app.add_typer(run_.app, name="run", help="Train with planted probes; watch, end and delete trainings.")
 app.add_typer(record.app, name="record", help="Bring records of other trainings.")
 app.add_typer(tagging.app, name="tagging", help="List, show and delete taggings.")
+app.add_typer(review.app, name="review", help="Draw a sample to review, and say what was decided.")
 app.add_typer(job.app, name="job", help="Look at long work, and end it.")
 app.command("tag")(tagging.tag)
 app.command("tags")(tags.tags)
 app.command("report")(tagging.report)
+app.command("calibration")(review.calibration)
 app.command("sync")(sync.sync)
 
 

@@ -5,7 +5,7 @@
     client.datasets   add, add_inputs, get, list, examples, keys, decide, decisions, delete
     client.suites     create, upload, get, list, delete
     client.runs       start, get, list, epochs, probes, curve, curves, abort, resume, reopen, delete
-    client.taggings   create, get, list, tags, report, explanation, delete
+    client.taggings   create, get, list, tags, report, explanation, reviews, delete
     client.scores     list, get, values
     client.jobs       get, list, wait, abort
 """

@@ -9,6 +9,7 @@ from sondage.client.datasets import DatasetRef, Datasets
 from sondage.client.http import Http
 from sondage.client.jobs import Jobs, OnProgress
 from sondage.client.problems import checked
+from sondage.client.reviews import Reviews
 from sondage.client.runs import RunRef, Runs
 from sondage.client.suites import SuiteRef, Suites
 from sondage.client.tagging_wait import wait_for_tagging
@@ -148,6 +149,10 @@ class Taggings:
     def report(self, tagging: TaggingRef = LATEST) -> Report:
         """How well held-out probes are told apart, and when each category is learned."""
         return self._http.get(Report, self._path(self.number(tagging), "report"))
+
+    def reviews(self, tagging: TaggingRef = LATEST) -> Reviews:
+        """The sample to review, and what its reviews say: how many labels are wrong, with intervals."""
+        return Reviews(self.number(tagging), self._http)
 
     def explanation(
         self, tagging: TaggingRef, index: int, *, run: RunRef | None = None, channel: str | None = None
