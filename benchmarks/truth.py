@@ -117,11 +117,10 @@ def _page(outcomes: Sequence[Outcome], found: Sequence[Bar]) -> str:
 
 
 def _figures(outcomes: Sequence[Outcome], found: Sequence[Bar], faults: Sequence[str]) -> dict[str, object]:
-    lines = table.summary_table(outcomes)
     return {
         "benchmark": "truth",
         "cells": len({(one.row, one.noise, one.seed) for one in outcomes}),
-        "detectors": [dict(zip(lines[0], line, strict=True)) for line in lines[1:]],
+        "standings": [asdict(one) for one in table.standings(outcomes)],
         "bars": [asdict(bar) for bar in found],
         "faults": list(faults),
     }

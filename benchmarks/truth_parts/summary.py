@@ -119,10 +119,10 @@ def regret(grid: Grid, name: str, *groups: Group) -> AnyArray:
     return np.asarray(best - grid.by_row(name))
 
 
-def worst(values: AnyArray) -> float:
-    """The largest that is a number, NaN where none is."""
+def worst(values: AnyArray) -> float | None:
+    """The largest that is a number, None where none is."""
     there = values[~np.isnan(values)]
-    return float(there.max()) if len(there) else float("nan")
+    return float(there.max()) if len(there) else None
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def bars(outcomes: Sequence[Outcome], candidate: str) -> list[Bar]:
     out = [
         Bar(f"mean average precision above {best}, ≥ 0.01", gap.mean, gap.mean >= 0.01),
         Bar(f"its paired interval above {best}, low end > 0", gap.low, gap.low > 0),
-        Bar("worst-row regret, ≤ 0.03", behind, behind <= 0.03),
+        Bar("worst-row regret, ≤ 0.03", behind, None if behind is None else behind <= 0.03),
         _closed(grid, candidate),
         _five(grid, candidate),
         _tagged(outcomes, candidate),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from benchmarks.truth_parts.detectors import DETECTORS
 from benchmarks.truth_parts.evaluate import Outcome
-from benchmarks.truth_parts.summary import AP, Bar, Grid, best_single, difference, regret, worst
+from benchmarks.truth_parts.summary import AP, Bar, Difference, Grid, best_single, difference, regret, worst
 
 FIGURES = {
     AP: "average precision",
@@ -18,20 +19,48 @@ FIGURES = {
 }
 
 
-def summary_table(outcomes: Sequence[Outcome]) -> list[list[str]]:
-    """One line per detector: means over the scored rows, worst-row regret, and the gap to the best published one."""
+@dataclass(frozen=True)
+class Standing:
+    """One detector over the scored rows: means of the figures, worst-row regret (None alone), and the gap to `best`."""
+
+    detector: str
+    group: str
+    num_rows: int
+    means: dict[str, float]
+    worst_regret: float | None
+    gap: Difference | None
+
+
+def standings(outcomes: Sequence[Outcome]) -> list[Standing]:
+    """All detectors, the highest mean average precision first; gaps are to the best single published one."""
     grids = {figure: Grid.of(outcomes, figure).scored() for figure in FIGURES}
     grid = grids[AP]
     best = best_single(grid, "same")
-    lines = [
-        ["detector", "from", "rows", *FIGURES.values(), "worst-row regret", f"less {best}, 95 % interval"]
+    found = [
+        Standing(
+            name,
+            DETECTORS[name].group,
+            int(grid.whole(name).sum()),
+            {figure: float(np.nanmean(grids[figure].by_row(name))) for figure in FIGURES},
+            worst(regret(grid, name, "same")),
+            None if best in (None, name) else difference(grid, name, best),
+        )
+        for name in grid.names()
+        if grid.whole(name).any()
     ]
-    for name in sorted(grid.names(), key=lambda one: -np.nanmean(grid.by_row(one))):
-        row_means = [np.nanmean(grids[figure].by_row(name)) for figure in FIGURES]
-        line = [name, DETECTORS[name].group, str(int(grid.whole(name).sum()))]
-        line += [f"{value:.4f}" for value in row_means]
-        line += [f"{worst(regret(grid, name, 'same')):+.3f}"]
-        lines.append([*line, "" if best is None or name == best else _gap(grid, name, best)])
+    return sorted(found, key=lambda one: -one.means[AP])
+
+
+def summary_table(outcomes: Sequence[Outcome]) -> list[list[str]]:
+    """One line per detector: means over the scored rows, worst-row regret, and the gap to the best published one."""
+    lines = [
+        ["detector", "from", "rows", *FIGURES.values(), "worst-row regret", "less the best of `same`, 95 %"]
+    ]
+    for one in standings(outcomes):
+        means = [f"{value:.4f}" for value in one.means.values()]
+        gap = "" if one.gap is None else f"{one.gap.mean:+.4f} ({one.gap.low:+.4f} … {one.gap.high:+.4f})"
+        behind = "–" if one.worst_regret is None else f"{one.worst_regret:+.3f}"
+        lines.append([one.detector, one.group, str(one.num_rows), *means, behind, gap])
     return lines
 
 
@@ -78,8 +107,3 @@ def as_text(lines: Sequence[Sequence[str]]) -> str:
 def as_markdown(lines: Sequence[Sequence[str]]) -> str:
     rows = ["| " + " | ".join(line) + " |" for line in lines]
     return "\n".join([rows[0], "|" + "---|" * len(lines[0]), *rows[1:]])
-
-
-def _gap(grid: Grid, name: str, best: str) -> str:
-    gap = difference(grid, name, best)
-    return f"{gap.mean:+.4f} ({gap.low:+.4f} … {gap.high:+.4f})"

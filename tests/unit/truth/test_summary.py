@@ -14,6 +14,7 @@ from benchmarks.truth_parts.table import (
     as_text,
     bar_table,
     row_table,
+    standings,
     summary_table,
     tagged_table,
 )
@@ -143,11 +144,19 @@ def test_tables_hold_every_detector_and_row() -> None:
     lines = summary_table(made)
     assert [line[0] for line in lines[1:]] == ["aum", "reference"]
     assert lines[2][2] == "1"
+    best, other = standings(made)
+    assert best.gap is None
+    assert other.gap is not None
+    assert other.gap.mean == pytest.approx(-0.1)
+    assert other.means[AP] == pytest.approx(0.7)
+    assert other.worst_regret == pytest.approx(0.1)
     assert row_table(made, ["reference", "aum", "ctrl"])[1:] == [
         ["trec", "uniform20", "5", "0.700", "0.800"],
         ["mnist", "uniform20", "5", "–", "0.900"],
     ]
     assert row_table(made, ["ctrl"]) == []
     assert tagged_table(made)[1:] == [["trec", "clean", "reference", "0.250"]]
+    (alone,) = standings(grid_of({"aum": {"trec": 0.8}}))
+    assert alone.worst_regret is None
     assert as_markdown(lines).count("\n") == 3
     assert as_text(bar_table(bars(made, "reference"))).startswith("bar")
