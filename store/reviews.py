@@ -125,7 +125,7 @@ def _whole_strata(session: Session, tagging: Tagging, edges: NDArray[np.int64]) 
         .join(newest_ones, newest_ones.c.index == Tag.index)
         .where(Tag.tagging_id == tagging.id, Tag.position < int(edges[-1]))
     )
-    words = dict(session.execute(statement).tuples().all())
+    words: dict[int, str] = dict(session.execute(statement).tuples().all())
     positions = np.fromiter(words, np.int64)
     whole = np.histogram(positions, edges)[0] == np.diff(edges)
     stratum = np.searchsorted(edges, positions, side="right") - 1

@@ -1,0 +1,111 @@
+"""What flips say: true where errors are like flips, and a warning where they are not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sondage.errors import InvalidInput
+from sondage.tagging.probe_calibration import calibrate_by_probes, combine, share_range
+
+NUM_CLASSES = 10
+
+
+def _world(
+    share: float, shift: float, seed: int = 0, num: int = 8_000, flips: int = 500
+) -> tuple[np.ndarray, ...]:
+    """Scores and truth of examples whose errors lie at `shift`, and scores of flips at 3: some flips are right."""
+    rng = np.random.default_rng(seed)
+    wrong = rng.random(num) < share
+    right_again = rng.random(flips) < share / (NUM_CLASSES - 1)
+    return (
+        rng.standard_normal(num) + shift * wrong,
+        wrong,
+        rng.standard_normal(flips) + 3 * ~right_again,
+    )
+
+
+@pytest.mark.parametrize(("share", "tolerance"), [(0.05, 0.12), (0.2, 0.05), (0.4, 0.05)])
+def test_errors_like_flips_are_counted_and_calibrated(share: float, tolerance: float) -> None:
+    """Of few errors the precision of the top is understated: 500 flips cannot tell where right labels come in."""
+    estimates, precisions = [], []
+    for seed in range(5):
+        score, wrong, probes = _world(share, 3, seed)
+        found = calibrate_by_probes(score, probes, num_classes=NUM_CLASSES)
+        assert found.is_uniform
+        assert found.warning is None
+        chance = found.probability_wrong(score)
+        number = np.minimum((chance * 15).astype(int), 14)
+        assert np.abs(np.bincount(number, chance - wrong, 15)).sum() / len(wrong) < 0.05
+        top = np.argsort(-score)[: int(share * len(score))]
+        precisions.append(chance[top].mean() - wrong[top].mean())
+        estimates.append(found.share_wrong)
+    assert np.mean(estimates) == pytest.approx(share, abs=0.02)
+    assert np.mean(precisions) == pytest.approx(0, abs=tolerance)
+
+
+@pytest.mark.parametrize("shift", [0.5, 1.2])
+def test_errors_that_lie_lower_than_flips_give_a_warning(shift: float) -> None:
+    score, _, probes = _world(0.2, shift)
+    found = calibrate_by_probes(score, probes, num_classes=NUM_CLASSES)
+    assert not found.is_uniform
+    assert "review" in (found.warning or "")
+
+
+def test_clean_data_have_no_share_to_speak_of() -> None:
+    score, _, probes = _world(0, 3)
+    assert calibrate_by_probes(score, probes, num_classes=NUM_CLASSES).share_wrong < 0.01
+
+
+def test_flips_of_wrong_sources_are_allowed_for() -> None:
+    """With two classes a flip of a wrong label is right: 0.2 of the flips score like right ones."""
+    rng = np.random.default_rng(0)
+    wrong, right_again = rng.random(8_000) < 0.2, rng.random(2_000) < 0.2
+    score, probes = rng.standard_normal(8_000) + 4 * wrong, rng.standard_normal(2_000) + 4 * ~right_again
+    found = calibrate_by_probes(score, probes, num_classes=2)
+    assert found.like_flips == pytest.approx(0.25, abs=0.02)
+    assert found.share_wrong == pytest.approx(0.2, abs=0.02)
+
+
+def test_two_runs_together_are_surer_and_keep_the_share() -> None:
+    first, wrong, probes = _world(0.2, 2)
+    second = np.random.default_rng(9).standard_normal(len(wrong)) + 2 * wrong
+    probes = probes - 1
+    chances = [
+        calibrate_by_probes(score, probes, num_classes=NUM_CLASSES).probability_wrong(score)
+        for score in (first, second)
+    ]
+    both = combine(chances, 0.2)
+    assert both.mean() == pytest.approx(0.2, abs=1e-6)
+    assert np.square(both - wrong).mean() < min(np.square(chance - wrong).mean() for chance in chances)
+
+
+def test_an_example_that_one_run_displaced_has_the_other_runs_chance_and_none_has_none() -> None:
+    nan = np.nan
+    found = combine([np.array([0.9, nan, nan, 0.1]), np.array([0.9, 0.1, nan, 0.1])], 0.3)
+    assert np.isnan(found[2])
+    assert found[0] > found[1] == found[3]
+
+
+def test_a_range_goes_over_families() -> None:
+    score, _, probes = _world(0.2, 3)
+    families = {
+        "flip": calibrate_by_probes(score, probes, num_classes=NUM_CLASSES),
+        "near": calibrate_by_probes(score, probes - 1, num_classes=NUM_CLASSES),
+    }
+    low, high = share_range(families)
+    assert low == families["flip"].share_wrong < high == families["near"].share_wrong
+
+
+def test_chances_fall_with_the_score_and_are_missing_where_it_is() -> None:
+    score, _, probes = _world(0.2, 3)
+    found = calibrate_by_probes(score, probes, num_classes=NUM_CLASSES)
+    chance = found.probability_wrong(np.linspace(6, -3, 50))
+    assert (np.diff(chance) <= 1e-12).all()
+    assert np.isnan(found.probability_wrong(np.array([np.nan]))).all()
+
+
+@pytest.mark.parametrize(("flips", "classes"), [(19, 10), (50, 1)])
+def test_too_little_is_refused(flips: int, classes: int) -> None:
+    with pytest.raises(InvalidInput, match="at least 20 flips"):
+        calibrate_by_probes(np.zeros(10), np.zeros(flips), num_classes=classes)
