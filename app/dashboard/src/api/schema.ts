@@ -840,6 +840,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/taggings/{tagging_id}/calibrate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Calibrate
+         * @description Estimate from the decisions on the sample; 409 while there are too few. Takes a fraction of a second.
+         */
+        post: operations["calibrate_api_v1_projects__project__taggings__tagging_id__calibrate_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/taggings/{tagging_id}/calibration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Calibration
+         * @description The newest one; 404 before there is any.
+         */
+        get: operations["get_calibration_api_v1_projects__project__taggings__tagging_id__calibration_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/taggings/{tagging_id}/facets": {
         parameters: {
             query?: never;
@@ -874,6 +914,33 @@ export interface paths {
         get: operations["get_report_api_v1_projects__project__taggings__tagging_id__report_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/taggings/{tagging_id}/review-sample": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Review Sample
+         * @description The sample that was drawn, in the order to review it in, with the decisions there are; empty before.
+         */
+        get: operations["get_review_sample_api_v1_projects__project__taggings__tagging_id__review_sample_get"];
+        put?: never;
+        /**
+         * Draw Review Sample
+         * @description Draw a stratified sample, or extend it to `size`; asked for no more than there is, nothing changes.
+         *
+         *     An extension goes where what was decided leaves most in doubt; so it is refused with 409 until all of the sample is
+         *     decided.
+         */
+        post: operations["draw_review_sample_api_v1_projects__project__taggings__tagging_id__review_sample_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1022,6 +1089,20 @@ export interface components {
             repeated: boolean;
             /** Shard */
             shard: number;
+        };
+        /**
+         * CalibrationCurve
+         * @description P(wrong) along the ranking: places 0…1, 0 worst; straight lines between them.
+         */
+        CalibrationCurve: {
+            /** High */
+            high: number[];
+            /** Low */
+            low: number[];
+            /** Place */
+            place: number[];
+            /** Probability */
+            probability: number[];
         };
         /**
          * CategorySpec
@@ -1241,6 +1322,18 @@ export interface components {
              * @description Ranks that have not closed their part.
              */
             waiting_for: number[];
+        };
+        /**
+         * Estimate
+         * @description A number of these very examples, with its interval.
+         */
+        Estimate: {
+            /** High */
+            high: number;
+            /** Low */
+            low: number;
+            /** Value */
+            value: number;
         };
         /** Example */
         Example: {
@@ -1817,6 +1910,24 @@ export interface components {
             /** Num Records */
             num_records: number;
         };
+        /**
+         * ReliabilityBin
+         * @description Examples with P(wrong) from low to high: what was expected of the reviewed ones, and what was found.
+         */
+        ReliabilityBin: {
+            /** Expected Wrong */
+            expected_wrong: number;
+            /** High */
+            high: number;
+            /** Low */
+            low: number;
+            /** Num Examples */
+            num_examples: number;
+            /** Num Reviews */
+            num_reviews: number;
+            /** Num Wrong */
+            num_wrong: number;
+        };
         /** Report */
         Report: {
             /** Report */
@@ -1825,6 +1936,29 @@ export interface components {
             };
             /** Tagging Id */
             tagging_id: number;
+        };
+        /**
+         * ReviewSample
+         * @description A stratified random sample of the ranking. Decide on it as on any example; then calibrate.
+         */
+        ReviewSample: {
+            /** Items */
+            items: components["schemas"]["SampledTag"][];
+            /** Num Decided */
+            num_decided: number;
+            /** Size */
+            size: number;
+            /** Tagging Id */
+            tagging_id: number;
+        };
+        /** ReviewSampleCreate */
+        ReviewSampleCreate: {
+            /**
+             * Size
+             * @description In all, what was drawn before included.
+             * @default 100
+             */
+            size: number;
         };
         /** Run */
         Run: {
@@ -1951,6 +2085,84 @@ export interface components {
             /** Runs */
             runs: components["schemas"]["Run"][];
             tagging?: components["schemas"]["Tagging"] | null;
+        };
+        /**
+         * SampledTag
+         * @description An example of the sample to review.
+         */
+        SampledTag: {
+            /**
+             * Calibration
+             * @enum {string}
+             */
+            calibration: "none" | "probes" | "reviews";
+            /** Decision */
+            decision?: ("keep" | "relabel" | "exclude" | "unsure") | null;
+            /** Displaced */
+            displaced: boolean;
+            /**
+             * Inclusion
+             * @description Probability with which it was drawn, 0…1.
+             */
+            inclusion: number;
+            /** Index */
+            index: number;
+            /** Key */
+            key: string;
+            /** Label */
+            label: number;
+            /** Label Name */
+            label_name: string;
+            /** Picture Url */
+            picture_url?: string | null;
+            /**
+             * Place
+             * @description In the order to review in, from 0.
+             */
+            place: number;
+            /**
+             * Position
+             * @description Place in the suspicious list, 0 worst.
+             */
+            position: number;
+            /** Probabilities */
+            probabilities: {
+                [key: string]: number;
+            } | null;
+            /**
+             * Probability Wrong
+             * @description Chance that the given label is wrong, by the newest calibration; null without one.
+             */
+            probability_wrong?: number | null;
+            /**
+             * Round
+             * @description Which extension of the sample it came with, from 0.
+             */
+            round: number;
+            /**
+             * Scores
+             * @default {}
+             */
+            scores: {
+                [key: string]: number | null;
+            };
+            /** Suggested Label */
+            suggested_label: number | null;
+            /** Suggested Label Name */
+            suggested_label_name: string | null;
+            /**
+             * Suspicion
+             * @description 0…1, 1 is bad; null where the example was not trained on.
+             */
+            suspicion: number | null;
+            /** Tag */
+            tag: string;
+            /** Text */
+            text?: string | null;
+            /** Values */
+            values?: {
+                [key: string]: unknown;
+            } | null;
         };
         /** Score */
         Score: {
@@ -2220,6 +2432,11 @@ export interface components {
                 [key: string]: number;
             } | null;
             /**
+             * Probability Wrong
+             * @description Chance that the given label is wrong, by the newest calibration; null without one.
+             */
+            probability_wrong?: number | null;
+            /**
              * Scores
              * @default {}
              */
@@ -2282,6 +2499,66 @@ export interface components {
             /** Tagger */
             tagger: string;
         };
+        /**
+         * TaggingCalibration
+         * @description What the reviews of a tagging's sample say.
+         */
+        TaggingCalibration: {
+            /** Assumption */
+            assumption: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            curve: components["schemas"]["CalibrationCurve"];
+            /**
+             * Level
+             * @description Of every interval by itself.
+             */
+            level: number;
+            /**
+             * Method
+             * @default reviews
+             * @constant
+             */
+            method: "reviews";
+            /** Num Examples */
+            num_examples: number;
+            /**
+             * Num Newer Decisions
+             * @description On this dataset, since it was made: calibrate again.
+             */
+            num_newer_decisions: number;
+            /**
+             * Num Open
+             * @description Of the sample, not decided when it was made.
+             */
+            num_open: number;
+            /**
+             * Num Reviews
+             * @description Decisions that counted.
+             */
+            num_reviews: number;
+            /** Num Unsure */
+            num_unsure: number;
+            /**
+             * Num Wrong
+             * @description Of these, relabel or exclude.
+             */
+            num_wrong: number;
+            /** Reliability */
+            reliability: components["schemas"]["ReliabilityBin"][];
+            share_wrong: components["schemas"]["Estimate"];
+            /** Tagging Id */
+            tagging_id: number;
+            /** Top Lists */
+            top_lists: components["schemas"]["TopList"][];
+            /** Version */
+            version: number;
+            /** Warnings */
+            warnings: string[];
+        };
         /** TaggingCreate */
         TaggingCreate: {
             /**
@@ -2302,6 +2579,20 @@ export interface components {
              * @constant
              */
             tagger: "reference";
+        };
+        /**
+         * TopList
+         * @description Share of wrong labels among the first k of the suspicious list.
+         */
+        TopList: {
+            /** High */
+            high: number;
+            /** K */
+            k: number;
+            /** Low */
+            low: number;
+            /** Value */
+            value: number;
         };
         /**
          * Upload
@@ -7669,6 +7960,196 @@ export interface operations {
             };
         };
     };
+    calibrate_api_v1_projects__project__taggings__tagging_id__calibrate_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tagging_id: number;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaggingCalibration"];
+                };
+            };
+            /** @description A key is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key, the path or the page may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is there already forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not answer to this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was sent is wrong; `errors` names the fields or rows. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed; its log has the request's number. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database does not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_calibration_api_v1_projects__project__taggings__tagging_id__calibration_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tagging_id: number;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaggingCalibration"];
+                };
+            };
+            /** @description A key is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key, the path or the page may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is there already forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not answer to this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was sent is wrong; `errors` names the fields or rows. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed; its log has the request's number. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database does not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_facets_api_v1_projects__project__taggings__tagging_id__facets_get: {
         parameters: {
             query?: {
@@ -7794,6 +8275,200 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Report"];
+                };
+            };
+            /** @description A key is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key, the path or the page may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is there already forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not answer to this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was sent is wrong; `errors` names the fields or rows. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed; its log has the request's number. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database does not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_review_sample_api_v1_projects__project__taggings__tagging_id__review_sample_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tagging_id: number;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReviewSample"];
+                };
+            };
+            /** @description A key is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key, the path or the page may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is there already forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not answer to this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was sent is wrong; `errors` names the fields or rows. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed; its log has the request's number. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database does not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    draw_review_sample_api_v1_projects__project__taggings__tagging_id__review_sample_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tagging_id: number;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReviewSampleCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReviewSample"];
                 };
             };
             /** @description A key is needed. */
