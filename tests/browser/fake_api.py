@@ -161,7 +161,8 @@ def taggings(world: World) -> wire.Page[wire.Tagging]:
 def get_tagging(world: World, number: int) -> wire.Tagging:
     if number not in world.tagging_states:
         raise HTTPException(404, f"There is no tagging {number} in this project.")
-    return make_tagging(number, world.tagging_states[number])
+    found = make_tagging(number, world.tagging_states[number])
+    return found if world.calibration is None else found.model_copy(update={"calibration": "reviews"})
 
 
 @router.get(P + "/scores")
@@ -226,6 +227,62 @@ def explanation(
     gone = index in world.displaced_in_run_1
     run = run_id or (2 if gone else 1)
     return make_explanation(number, index, run, channel, k, seen=not (gone and run == 1))
+
+
+@router.get(P + "/taggings/{number}/review-sample")
+def review_sample(world: World, number: int) -> wire.ReviewSample:
+    tags = [
+        make_tag(number, index).model_dump() | {"decision": world.decisions.get(index)}
+        for index in world.sample
+    ]
+    items = [wire.SampledTag(**tag, place=place, round=0, inclusion=0.5) for place, tag in enumerate(tags)]
+    return wire.ReviewSample(
+        tagging_id=number, size=len(items), num_decided=len(world.decisions), items=items
+    )
+
+
+@router.post(P + "/taggings/{number}/review-sample")
+def draw_review_sample(world: World, number: int, body: wire.ReviewSampleCreate) -> wire.ReviewSample:
+    world.sample = list(range(0, 3 * body.size, 3))
+    return review_sample(world, number)
+
+
+@router.post(P + "/datasets/{number}/decisions", status_code=201)
+def decide(world: World, number: int, body: wire.DecisionIn) -> wire.Page[wire.Decision]:
+    world.decisions[body.index] = body.decision
+    return wire.Page(items=[])
+
+
+@router.post(P + "/taggings/{number}/calibrate")
+def calibrate(world: World, number: int) -> wire.TaggingCalibration:
+    numbers = {"num_examples": 1_000, "num_reviews": len(world.decisions), "num_wrong": 5}
+    share = {"value": 0.172, "low": 0.14, "high": 0.205}
+    world.calibration = wire.TaggingCalibration.model_validate(
+        {
+            **numbers,
+            "tagging_id": number,
+            "version": 1,
+            "level": 0.9,
+            "num_unsure": 0,
+            "num_open": 70,
+            "share_wrong": share,
+            "top_lists": [{"k": 50, "value": 0.9, "low": 0.8, "high": 1.0}],
+            "reliability": [],
+            "curve": {"place": [], "probability": [], "low": [], "high": []},
+            "assumption": "Drawn at random.",
+            "warnings": ["70 examples of the sample are not decided."],
+            "num_newer_decisions": 0,
+            "created_at": NOW,
+        }
+    )
+    return world.calibration
+
+
+@router.get(P + "/taggings/{number}/calibration")
+def calibration(world: World, number: int) -> wire.TaggingCalibration:
+    if world.calibration is None:
+        raise HTTPException(404, f"Tagging {number} is not calibrated.")
+    return world.calibration
 
 
 @router.get(P + "/taggings/{number}/report")

@@ -35,6 +35,9 @@ class State:
     displaced_in_run_1: set[int] = field(default_factory=set)
     aborted: list[int] = field(default_factory=list)
     report: dict[str, Any] = field(default_factory=dict)
+    sample: list[int] = field(default_factory=list)
+    decisions: dict[int, wire.DecisionWord] = field(default_factory=dict)
+    calibration: wire.TaggingCalibration | None = None
     broken: str | None = None
     """Paths that contain this answer 500."""
 

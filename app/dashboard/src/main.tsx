@@ -16,6 +16,7 @@ import { RunsScreen } from "./screens/runs/RunsScreen";
 import "./styles/index.css";
 
 const ExampleScreen = lazy(() => import("./screens/example/ExampleScreen"));
+const ReviewScreen = lazy(() => import("./screens/review/ReviewScreen"));
 const ReportScreen = lazy(() => import("./screens/report/ReportScreen"));
 
 const MAX_RETRIES = 2;
@@ -49,6 +50,7 @@ createRoot(root).render(
               <Route path="/" element={<FirstProject />} />
               <Route path="/projects/:project" element={<RunsScreen />} />
               <Route path="/projects/:project/taggings/:taggingId" element={<ListScreen />} />
+              <Route path="/projects/:project/taggings/:taggingId/review" element={<ReviewScreen />} />
               <Route path="/projects/:project/taggings/:taggingId/report" element={<ReportScreen />} />
               <Route path="/projects/:project/taggings/:taggingId/examples/:index" element={<ExampleScreen />} />
               <Route path="*" element={<NotFoundScreen />} />

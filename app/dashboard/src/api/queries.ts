@@ -140,6 +140,27 @@ export function useReport(taggingId: number, enabled: boolean) {
   return api.useQuery("get", `${root}/taggings/{tagging_id}/report`, { params: { path } }, { ...NEVER_STALE, enabled });
 }
 
+export function useReviewSample(taggingId: number, enabled: boolean) {
+  const path = { project: useProject(), tagging_id: taggingId };
+  return api.useQuery("get", `${root}/taggings/{tagging_id}/review-sample`, { params: { path } }, { enabled });
+}
+
+export function useCalibration(taggingId: number, enabled: boolean) {
+  const path = { project: useProject(), tagging_id: taggingId };
+  return api.useQuery("get", `${root}/taggings/{tagging_id}/calibration`, { params: { path } }, { enabled });
+}
+
+/** Drawing a sample, deciding on an example and calibrating; what is shown is read anew after each. */
+export function useReviewing() {
+  const client = useQueryClient();
+  const options = { onSettled: () => client.invalidateQueries() };
+  return {
+    draw: api.useMutation("post", `${root}/taggings/{tagging_id}/review-sample`, options),
+    decide: api.useMutation("post", `${root}/datasets/{dataset_id}/decisions`, options),
+    calibrate: api.useMutation("post", `${root}/taggings/{tagging_id}/calibrate`, options),
+  };
+}
+
 export function useRun(runId: number) {
   const path = { project: useProject(), run_id: runId };
   return api.useQuery("get", `${root}/runs/{run_id}`, { params: { path } }, NEVER_STALE);

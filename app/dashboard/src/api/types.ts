@@ -6,11 +6,15 @@ type Schemas = components["schemas"];
 
 export type Band = Schemas["Band"];
 export type Dataset = Schemas["Dataset"];
+export type Calibration = Schemas["TaggingCalibration"];
+export type DecisionWord = Schemas["DecisionIn"]["decision"];
 export type Explanation = Schemas["Explanation"];
 export type Facets = Schemas["Facets"];
 export type Job = Schemas["Job"];
 export type Neighbour = Schemas["Neighbour"];
+export type ReviewSample = Schemas["ReviewSample"];
 export type Run = Schemas["Run"];
+export type SampledTag = Schemas["SampledTag"];
 export type Score = Schemas["Score"];
 export type Tag = Schemas["Tag"];
 export type Tagging = Schemas["Tagging"];

@@ -1,10 +1,10 @@
-/** The two views of a tagging. */
+/** The three views of a tagging. */
 
 import { Link } from "react-router";
 
 import { useProject } from "../api/queries";
 
-export function TaggingTabs({ taggingId, current }: { taggingId: number; current?: "list" | "report" }) {
+export function TaggingTabs({ taggingId, current }: { taggingId: number; current?: "list" | "report" | "review" }) {
   const to = `/projects/${useProject()}/taggings/${taggingId}`;
   return (
     <nav className="tabs" aria-label="Tagging">
@@ -13,6 +13,9 @@ export function TaggingTabs({ taggingId, current }: { taggingId: number; current
       </Link>
       <Link to={`${to}/report`} aria-current={current === "report" ? "page" : undefined}>
         Report
+      </Link>
+      <Link to={`${to}/review`} aria-current={current === "review" ? "page" : undefined}>
+        Review 100
       </Link>
     </nav>
   );
