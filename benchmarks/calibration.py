@@ -21,7 +21,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +162,7 @@ def of_cell(path: Path, score: str, repetition: int) -> tuple[float, list[Outcom
     return average_precision(wrong), outcomes(wrong, repetition)
 
 
+@cache
 def real_ranking(path: Path, score: str) -> Mask:
     """The truth of a trained cell in the order of `mean_loss` or of the reference tagger's suspicion."""
     from benchmarks.truth_parts.cells import load_cell
