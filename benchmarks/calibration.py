@@ -191,10 +191,10 @@ def row_of(name: str, found: list[tuple[float, list[Outcome]]]) -> list[dict[str
         rows.append(
             {
                 "ranking": name,
-                "ap": round(precision, 2),
+                "ap": _number(precision, 2),
                 "reviews": size,
                 "ece": round(ece, 4),
-                "skill": round(skill, 3),
+                "skill": _number(skill, 3),
                 "coverage": [round(float(c), 3) for c in coverage],
                 "width": [round(float(w), 3) for w in np.mean([one.width for one in those], axis=0)],
                 "error": [round(float(e), 3) for e in np.mean([one.error for one in those], axis=0)],
@@ -202,6 +202,11 @@ def row_of(name: str, found: list[tuple[float, list[Outcome]]]) -> list[dict[str
             }
         )
     return rows
+
+
+def _number(value: float, digits: int) -> float | None:
+    """JSON knows no NaN: clean data have neither."""
+    return round(value, digits) if np.isfinite(value) else None
 
 
 def main() -> int:
