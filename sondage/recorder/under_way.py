@@ -124,12 +124,15 @@ class EpochUnderWay:
         return buffer
 
     def _converted(self, name: str, value: Any) -> Any:
-        """In the buffer's own kind of array; subclasses of its kind stay as they are."""
+        """In the buffer's own kind of array; subclasses of its kind stay as they are.
+
+        What becomes a tensor is copied: it is kept for some steps, and torch sees no writes by NumPy.
+        """
         torch = sys.modules.get("torch")
         is_tensor = torch is not None and isinstance(value, torch.Tensor)
         try:
             if self._tensor is not None and torch is not None:
-                return value if is_tensor else torch.as_tensor(np.asarray(value))
+                return value if is_tensor else torch.from_numpy(np.array(value))
             if is_tensor:
                 value = value.detach().cpu()
                 return (value.float() if value.is_floating_point() else value).numpy()

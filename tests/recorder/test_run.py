@@ -403,3 +403,28 @@ def test_a_device_without_memory_costs_the_batch_and_not_the_training(
     np.testing.assert_array_equal(server.run.curves("loss")[:2, 0], [np.nan, 2])
     assert server.run.closed[0]["metrics"]["num_lost_batches"] == 1
     assert "no memory" in caplog.text
+
+
+def test_numpy_arrays_beside_tensors_may_be_used_again(init: Init) -> None:
+    run = init()
+    rows, labels, loss = np.zeros(2, np.int64), np.zeros(2, np.int64), np.zeros(2, np.float32)
+    for start in (0, 2, 4):
+        rows[:] = [start, start + 1]
+        labels[:] = LABELS[start : start + 2]
+        loss[:] = start
+        run.log(rows=rows, logits=logits_of(0)[start : start + 2], labels=labels, loss=loss)
+    channels, count, _ = run._epoch.collect()
+    assert count.tolist() == [1] * 6
+    assert channels["loss"].tolist() == [0, 0, 2, 2, 4, 4]
+    each = torch.arange(6)
+    others = logits_of(0).index_put((each, LABELS), torch.tensor(-torch.inf)).amax(1)
+    np.testing.assert_allclose(channels["margin"], logits_of(0)[each, LABELS] - others, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "rows", [np.arange(6)[::-1], np.broadcast_to(np.int64(3), 1)], ids=["backwards", "read-only"]
+)
+def test_numpy_arrays_of_any_layout_beside_tensors(init: Init, rows: np.ndarray) -> None:
+    run = init()
+    run.log(rows=rows, logits=logits_of(0)[: len(rows)], labels=LABELS[: len(rows)])
+    assert run._epoch.collect()[1][rows].tolist() == [1] * len(rows)
