@@ -20,6 +20,8 @@ from sondage.torch.sums import DeviceSums
 # as a small kernel, so ten launches per step would be several percent of a small model's step on a GPU.
 _MAX_PENDING_BATCHES = 64
 _MAX_PENDING_VALUES = 1 << 22  # 16 MiB of float32 logits
+_SPARE_BYTES = 1 << 16
+"""What a kept view may hold of its base beside twice its own size; beyond that a copy costs less than the memory."""
 
 
 class _Logged(NamedTuple):
@@ -55,9 +57,9 @@ class EpochBuffer:
     Notes
     -----
     `log` never waits for a device. On the CPU, what needs no working out is copied at once. Everything else is
-    kept by reference, and every 64 batches (or 16 MiB of logits) the quantities are worked out together: tensors
-    handed over must not be written to in place meanwhile; where that happens the epoch is refused rather than
-    recorded wrongly.
+    kept by reference (small views of large tensors are copied, so that these are free again), and every 64
+    batches (or 16 MiB of logits) the quantities are worked out together: tensors handed over must not be written
+    to in place meanwhile; where that happens the epoch is refused rather than recorded wrongly.
 
     A row that comes several times in an epoch gets the mean of its values, and one of its predicted classes.
     """
@@ -168,8 +170,10 @@ class EpochBuffer:
         self, rows: Tensor, logits: Tensor | None, labels: Tensor | None, values: dict[str, Tensor]
     ) -> None:
         for name, tensor in values.items():
-            values[name] = tensor.detach()
-        logits = None if logits is None else logits.detach()
+            values[name] = _without_base(tensor)
+        rows = _without_base(rows)
+        logits = None if logits is None else _without_base(logits)
+        labels = None if labels is None else _without_base(labels)
         logged = (rows, logits, labels, *values.values())
         # Tensors made in inference mode carry no counter.
         watched = [t for t in logged if t is not None and not t.is_inference()]
@@ -292,6 +296,13 @@ class EpochBuffer:
         elif labels.is_cpu:
             low, high = torch.aminmax(labels)
             check_labels(int(low), int(high), logits.shape[1])
+
+
+def _without_base(tensor: Tensor) -> Tensor:
+    """To be kept for some steps: without its graph, and copied where it is a small view of much memory."""
+    tensor = tensor.detach()
+    small = 2 * tensor.nbytes + _SPARE_BYTES
+    return tensor.clone() if tensor.untyped_storage().nbytes() > small else tensor
 
 
 def _as_array(tensor: Tensor) -> np.ndarray[Any, Any]:

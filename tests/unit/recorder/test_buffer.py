@@ -126,6 +126,30 @@ def test_a_tensor_changed_after_logging_is_refused(epoch):
         target.flush()
 
 
+def test_small_views_do_not_hold_large_tensors():
+    target, rng = EpochBuffer(60, 2), torch.Generator().manual_seed(0)
+    tokens, expected = torch.arange(1 << 16).remainder(2).view(1 << 8, 1 << 8), []
+    for row in range(60):
+        wide = torch.randn(4, 64, 2000, generator=rng)
+        rows = torch.arange(1 << 16)[row : row + 1]
+        target.log(rows, wide[:1, -1, :2], tokens[:1, row])
+        expected.append(functional.cross_entropy(wide[:1, -1, :2], tokens[:1, row]).item())
+    kept = [tensor for one in target._pending for tensor in (one.rows, one.logits, one.labels)]
+    assert len(kept) == 180
+    assert sum(tensor.untyped_storage().nbytes() for tensor in kept) < 10_000
+    np.testing.assert_allclose(target.flush()["loss"], expected, rtol=1e-5)
+
+
+def test_whole_tensors_are_kept_by_reference(epoch):
+    rows, logits, labels = epoch
+    target = EpochBuffer(300, 5)
+    target.log(rows, logits, labels)
+    kept = target._pending[0]
+    assert [one.data_ptr() for one in (kept.rows, kept.logits, kept.labels)] == [
+        one.data_ptr() for one in epoch
+    ]
+
+
 @pytest.mark.parametrize("row", [-1, 3])
 def test_a_row_out_of_range_is_refused(row):
     with pytest.raises(InvalidInput, match="0…2"):
