@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +14,20 @@ from sondage.errors import InvalidInput
 from sondage.recorder.channels import COUNT
 from sondage.recorder.sums import FIRST_CAPACITY, summed_dtypes
 from sondage.types import AnyArray
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _outside_inference(method: Callable[P, R]) -> Callable[P, R]:
+    """What is made in inference mode cannot be written to outside of it, and an epoch may see both."""
+
+    @wraps(method)
+    def outside(*args: P.args, **kwargs: P.kwargs) -> R:
+        with torch.inference_mode(False), torch.no_grad():  # the first alone would switch gradients on
+            return method(*args, **kwargs)
+
+    return outside
 
 
 class DeviceSums:
@@ -27,6 +42,7 @@ class DeviceSums:
     device : torch.device
     """
 
+    @_outside_inference
     def __init__(self, num_rows: int | None, dtypes: Mapping[str, str], device: torch.device) -> None:
         self._num_rows = num_rows
         self._device = device
@@ -37,6 +53,7 @@ class DeviceSums:
         self._allocate(FIRST_CAPACITY if num_rows is None else num_rows)
         self.reset()
 
+    @_outside_inference
     def reset(self) -> None:
         """Every row is unseen."""
         self._seen_rows = 0
@@ -45,6 +62,7 @@ class DeviceSums:
             if name != COUNT and not tensor.is_floating_point():
                 tensor.fill_(-1)
 
+    @_outside_inference
     def within(self, rows: Tensor) -> Tensor:
         """The rows, those out of range sent to the last place: an index out of range would end the user's process."""
         if self._num_rows is None:
@@ -55,6 +73,7 @@ class DeviceSums:
         """The rows, those that are not good sent to the last place."""
         return torch.where(good, rows, self._capacity)
 
+    @_outside_inference
     def add(self, rows: Tensor, values: Mapping[str, Tensor]) -> None:
         """Add batches, of rows that went through `within`."""
         for name, target in self._store.items():
@@ -65,6 +84,7 @@ class DeviceSums:
             else:
                 target.index_copy_(0, rows, values[name].to(target.dtype))
 
+    @_outside_inference
     def take(self) -> tuple[dict[str, AnyArray], AnyArray]:
         """The sums and the count, both of shape (num_rows,), and start anew.
 

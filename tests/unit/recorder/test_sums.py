@@ -13,6 +13,7 @@ from sondage.recorder import outbox, spool, sums
 from sondage.recorder.figures import figures
 from sondage.recorder.sums import HostSums
 from sondage.torch import EpochBuffer
+from sondage.torch.sums import DeviceSums
 
 DTYPES = {"loss": "float32", "views": "int16", "count": "int32"}
 
@@ -117,3 +118,37 @@ def test_memory_is_one_epoch_and_a_bounded_queue(monkeypatch, tmp_path):
     epochs = num_rows * per_row * (2 + outbox.KEPT_EPOCHS + 2)
     assert peak < epochs + 2 * num_rows + (2 << 20)
     run.finish(timeout_seconds=0.1)
+
+
+CPU = torch.device("cpu")
+
+
+def add(held, row, loss):
+    rows, losses = torch.tensor([row]), torch.tensor([loss])
+    held.add(held.within(rows), {"loss": losses})
+
+
+@pytest.mark.parametrize("num_rows", [3000, None])
+def test_sums_begun_in_inference_mode_go_on_outside(num_rows):
+    with torch.inference_mode():
+        held = DeviceSums(num_rows, {"loss": "float32"}, CPU)
+        add(held, 0, 1.0)
+    add(held, 0, 2.0)
+    with torch.inference_mode():
+        add(held, 2999, 4.0)
+    add(held, 2999, 8.0)
+    for begun_inside in (False, True):
+        sums, count = held.take()
+        assert sums["loss"][[0, 2999]].tolist() == [3, 12]
+        assert (count[0], count[2999], count.sum()) == (2, 2, 4)
+        with torch.inference_mode(begun_inside):
+            for row, loss in ((0, 3.0), (0, 0.0), (2999, 12.0), (2999, 0.0)):
+                add(held, row, loss)
+
+
+def test_no_graph_grows_in_the_sums():
+    held = DeviceSums(3, {"loss": "float32"}, CPU)
+    with torch.inference_mode():
+        add(held, 0, 1.0)
+    held.add(held.within(torch.tensor([1])), {"loss": torch.tensor([1.0], requires_grad=True)})
+    assert not held._store["loss"].requires_grad
