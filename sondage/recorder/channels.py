@@ -93,10 +93,15 @@ def finished_channels(
 
 
 def narrowed(values: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
-    """In another width. What does not fit into half precision is cut to its largest number; infinity stays."""
+    """In another width. What does not fit is cut to the largest number that does; infinity stays infinity.
+
+    A count of int8 stops at 127: "so often or more".
+    """
     if values.dtype == dtype:
         return values
     if dtype.kind == "f":
         largest = np.finfo(dtype).max
         values = np.where(np.isfinite(values), np.clip(values, -largest, largest), values)
+    else:
+        values = np.clip(values, np.iinfo(dtype).min, np.iinfo(dtype).max)
     return values.astype(dtype)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from sondage.errors import InvalidInput
 from sondage.recorder.channels import COUNT
 
@@ -34,6 +36,8 @@ def check_batch(
     """
     _check_complete(logits, labels is not None or labels_known, values, dtypes)
     _check_logits(logits, kind_of)
+    if logits is not None and "predicted" in dtypes and "predicted" not in values:
+        _check_holds_classes(dtypes["predicted"], logits.shape[1])
     size = rows.shape if logits is None else logits.shape[:1]
     _check_one_each("rows", rows, size, "i", kind_of)
     if labels is not None:
@@ -53,6 +57,17 @@ def _check_logits(logits: Any, kind_of: KindOf) -> None:
         )
     if kind_of(logits) != "f":
         raise InvalidInput(f"logits are {logits.dtype}: floating numbers are needed.", field="logits")
+
+
+def _check_holds_classes(dtype: str, num_classes: int) -> None:
+    """An integer that is too narrow would wrap around, and name another class."""
+    largest = np.iinfo(dtype).max
+    if num_classes - 1 > largest:
+        raise InvalidInput(
+            f"logits have {num_classes} classes, and predicted is {dtype}, which ends at {largest}: say "
+            "init(channels={…, 'predicted': 'int32'}), or pass the logits of the labels' classes alone.",
+            field="logits",
+        )
 
 
 def _check_one_each(name: str, array: Any, size: Any, kind: str, kind_of: KindOf) -> None:
@@ -83,6 +98,17 @@ def check_labels(low: int, high: int, num_classes: int) -> None:
             f"Labels {low}…{high} were logged; the logits have classes 0…{num_classes - 1}. Leave out examples "
             "without a label.",
             field="labels",
+        )
+
+
+def check_integers(name: str, low: int, high: int, dtype: str) -> None:
+    """The least and the largest of the integers of a channel, against what its dtype holds."""
+    held = np.iinfo(dtype)
+    if low < held.min or high > held.max:
+        raise InvalidInput(
+            f"{name} of {low}…{high} was logged; as {dtype} it holds {held.min}…{held.max}. Name a wider integer "
+            f"in init(channels={{…, {name!r}: 'int32'}}).",
+            field=name,
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from sondage.recorder.channels import COUNT
-from sondage.recorder.checks import check_rows
+from sondage.recorder.checks import check_integers, check_rows
 from sondage.types import AnyArray
 
 STAGED_VALUES = 8192
@@ -40,6 +40,7 @@ class HostSums:
         self._num_rows = num_rows
         self._limit = _ANY_ROW if num_rows is None else num_rows
         self._dtypes = summed_dtypes(dtypes)
+        self._integers = {name: dtype for name, dtype in self._dtypes.items() if dtype.startswith("int")}
         self._rows = np.empty(STAGED_VALUES, np.int64)
         self._unsigned = self._rows.view(np.uint64)
         self._ones = np.ones(STAGED_VALUES, np.int32)
@@ -69,8 +70,10 @@ class HostSums:
         Raises
         ------
         InvalidInput
-            A row is out of range; nothing of the batch was taken.
+            A row is out of range, or an integer beyond what its channel holds; nothing of the batch was taken.
         """
+        if self._integers:
+            self._check_integers(values)
         size = len(rows)
         end = self._filled + size
         if end > STAGED_VALUES:
@@ -104,6 +107,12 @@ class HostSums:
     def check_rows(self, rows: AnyArray) -> None:
         """Raises InvalidInput where one is out of range."""
         check_rows(int(rows.min()), int(rows.max()), self._limit)
+
+    def _check_integers(self, values: Mapping[str, AnyArray]) -> None:
+        for name, dtype in self._integers.items():
+            array = values[name]
+            if array.dtype != dtype:
+                check_integers(name, array.item(array.argmin()), array.item(array.argmax()), dtype)
 
     def _log_large(self, rows: AnyArray, values: Mapping[str, AnyArray]) -> None:
         self.check_rows(rows)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sondage.errors import InvalidInput
 from sondage.recorder.channels import COUNT, DEFAULT_CHANNELS, channel_dtypes, finished_channels
-from sondage.recorder.checks import check_batch, check_labels, check_rows
+from sondage.recorder.checks import check_batch, check_integers, check_labels, check_rows
 from sondage.recorder.sums import HostSums
 from sondage.torch.losses import margin_and_predicted, per_example_loss
 from sondage.torch.sums import DeviceSums
@@ -88,6 +88,9 @@ class EpochBuffer:
         # One of the two: in host memory there is no copy to make, and nothing to be waited for.
         self._host = HostSums(num_rows, self._dtypes) if self.device.type == "cpu" else None
         self._sums = self._host or DeviceSums(num_rows, self._dtypes, self.device)
+        self._integers = {
+            name for name, dtype in self._dtypes.items() if dtype.startswith("int") and name != COUNT
+        }
         self._usual = {
             name: torch.float32 if dtype.startswith("float") else torch.int64
             for name, dtype in self._dtypes.items()
@@ -120,7 +123,7 @@ class EpochBuffer:
         Raises
         ------
         InvalidInput
-            Shapes or kinds of number do not fit together; a row or label is out of range (at once on the CPU;
+            Shapes or kinds of number do not fit together; a row, label or integer is out of range (at once on the CPU;
             by `collect` on a device, which is not waited for); or, when the batches are worked out, a tensor
             was written to after it was logged.
         """
@@ -142,6 +145,8 @@ class EpochBuffer:
             return
         if rows.is_cpu:
             self._check_rows(rows)
+        for name in self._integers & values.keys():
+            self._check_integers(name, values[name])
         self._keep(rows, logits, labels, values)
 
     def log_usual(self, rows: Any, values: Mapping[str, Any]) -> bool:
@@ -288,6 +293,12 @@ class EpochBuffer:
         """On the CPU alone: looking at a device's numbers would wait for it."""
         low, high = torch.aminmax(rows)
         check_rows(int(low), int(high), 1 << 40 if self.num_rows is None else self.num_rows)
+
+    def _check_integers(self, name: str, values: Tensor) -> None:
+        """On the CPU alone, as for rows; `DeviceSums` looks at those on a device."""
+        if values.is_cpu:
+            array = values.numpy(force=True)
+            check_integers(name, int(array.min()), int(array.max()), self._dtypes[name])
 
     def _check_labels(self, logits: Tensor, labels: Tensor | None) -> None:
         """On the CPU alone, as for rows."""

@@ -75,7 +75,14 @@ class DeviceSums:
 
     @_outside_inference
     def add(self, rows: Tensor, values: Mapping[str, Tensor]) -> None:
-        """Add batches, of rows that went through `within`."""
+        """Add batches, of rows that went through `within`.
+
+        A row with an integer that its channel does not hold is sent nowhere.
+        """
+        for name, target in self._store.items():
+            if name != COUNT and not target.is_floating_point() and values[name].dtype is not target.dtype:
+                held = torch.iinfo(target.dtype)
+                rows = self.nowhere(rows, (values[name] >= held.min) & (values[name] <= held.max))
         for name, target in self._store.items():
             if name == COUNT:
                 target.index_add_(0, rows, torch.ones_like(rows, dtype=torch.int32))
@@ -101,11 +108,18 @@ class DeviceSums:
         self.reset()
         if out_of_range:
             raise InvalidInput(
-                f"{out_of_range} rows or labels of this epoch were out of range: rows are 0…{n - 1}, labels "
-                "0…C−1 for C logits. The epoch was not recorded.",
+                f"{out_of_range} numbers of this epoch were out of range: rows are 0…{n - 1}, labels "
+                f"0…C−1 for C logits{self._said_of_integers()}. The epoch was not recorded.",
                 field="rows",
             )
         return sums, count
+
+    def _said_of_integers(self) -> str:
+        """Which other numbers have a range."""
+        given = {name: dtype for name, dtype in self._layout if name != COUNT and dtype.startswith("int")}
+        return "".join(
+            f", {name} ({dtype}) {np.iinfo(dtype).min}…{np.iinfo(dtype).max}" for name, dtype in given.items()
+        )
 
     def _allocate(self, capacity: int) -> None:
         """One block of memory under all channels, so that `take` is one copy. The last place is nobody's."""

@@ -52,6 +52,23 @@ LOGITS = np.array([[2.0, 0.0, 1.0], [0.0, 3.0, 0.0]], np.float32)
         (("loss",), [0, 1], {"logits": LOGITS, "labels": [0, -100]}, "labels", "Leave out"),
         (("loss",), [0, 1, 2], {"logits": LOGITS, "labels": [0, 1]}, "rows", "2 examples"),
         (("predicted",), [0, 1], {"predicted": [0.5, 1.0]}, "predicted", "integers"),
+        ({"views": "int8"}, [0, 1], {"views": [5, 128]}, "views", "5…128 .* -128…127"),
+        ({"views": "int8"}, [0, 1], {"views": [-129, 0]}, "views", "wider"),
+        ({"views": "int16"}, [0, 1], {"views": np.array([0, 2**63], np.uint64)}, "views", "wider"),
+        (
+            {"views": "int8", "loss": ""},
+            [0, 1],
+            {"views": [300, 5], "logits": LOGITS, "labels": [0, 1]},
+            "views",
+            "300",
+        ),
+        (
+            ("predicted",),
+            [0],
+            {"logits": np.zeros((1, 32_769), np.float32), "labels": [0]},
+            "logits",
+            "32769 .*int32",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_at_once(kind, channels, rows, arrays, field, match):
@@ -89,6 +106,25 @@ def test_batches_of_different_kinds_in_one_epoch(kind):
     log(buffer, kind, [2], logits=np.zeros((1, 2), np.float32), labels=[0])
     log(buffer, kind, [3], logits=np.zeros((1, 4), np.float32), labels=[0])
     np.testing.assert_allclose(buffer.collect()[0]["loss"], [1, 2, np.log(2), np.log(4)], rtol=1e-6)
+
+
+def test_integers_up_to_the_ends_of_their_type(kind):
+    buffer = buffer_of(kind, 3, {"views": "int8", "predicted": "int16", "count": "int8"})
+    wide = np.zeros((2, 32_768), np.float32)
+    wide[1, 32_767] = 1
+    log(buffer, kind, [0, 1], views=[-128, 127], logits=wide, labels=[0, 0])
+    channels, _ = buffer.collect()
+    assert channels["views"][:2].tolist() == [-128, 127]
+    assert channels["predicted"][1] == 32_767
+
+
+def test_a_narrow_count_stops_at_its_largest_number(kind):
+    buffer = buffer_of(kind, 3, {"loss": "float32", "count": "int8"})
+    log(buffer, kind, [0] * 200 + [1] * 127, loss=np.ones(327))
+    channels, count = buffer.collect()
+    assert channels["count"].tolist() == [127, 127, 0]
+    assert count.tolist() == [200, 127, 0]
+    assert channels["loss"][0] == 1
 
 
 def test_several_times_in_one_batch_and_across_batches(kind):
