@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from app.errors import UnsupportedMedia
 from app.recording.bodies import ARROW, OCTETS
+from app.recording.streams import read_stream
 from sondage.errors import InvalidInput
 from store.tables import SHARD_ROWS
 
@@ -39,12 +40,7 @@ def values_of(body: bytes, media_type: str, *, dtype: str, shard: int, num_rows:
 
 
 def _from_arrow(body: bytes, dtype: str, shard: int, num_rows: int) -> bytes:
-    try:
-        with pa.ipc.open_stream(body) as stream:
-            table = stream.read_all()
-            table.validate(full=True)
-    except (pa.ArrowException, OSError) as fault:
-        raise InvalidInput(f"The body is no Arrow IPC stream: {fault}.", field="body") from None
+    table = read_stream(body, max_rows=num_rows)
     if sorted(table.column_names) != ["row", "value"]:
         raise InvalidInput(
             f"The columns are {', '.join(table.column_names)}; send row and value.", field="body"

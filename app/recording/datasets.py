@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from app.recording.streams import read_stream
 from sondage.errors import InvalidInput, InvalidRows, RowError
 from store.datasets import NewDataset
 
@@ -20,6 +21,8 @@ MAX_EXAMPLES = 50_000_000
 MAX_CLASSES = 1_000_000
 MAX_KEY_CHARACTERS = 500
 """A key is indexed; the same bound as for sources."""
+LITTLE_BYTES = 1 << 24
+"""What is not worth counting."""
 LISTED_ROWS = 100
 COLUMNS = ("label", "key", "split")
 SPLITS = ("train", "validation", "test")
@@ -74,7 +77,7 @@ def read_dataset(path: Path, *, name: str) -> NewDataset:
         )
     names = _given_names(table.schema.metadata or {})
     labels, faults = _labels(table.column("label"), names)
-    keys, of_keys = _keys(table)
+    keys, of_keys = _keys(table, max(path.stat().st_size, LITTLE_BYTES))
     splits, of_splits = _splits(table)
     _refuse([*faults, *of_keys, *of_splits])
     class_names = names if names is not None else [str(number) for number in range(int(labels.max()) + 1)]
@@ -97,19 +100,8 @@ def read_dataset(path: Path, *, name: str) -> NewDataset:
 
 
 def _read(path: Path) -> pa.Table:
-    batches, num_rows = [], 0
-    try:
-        with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as stream:
-            for batch in stream:
-                batch.validate(full=True)
-                num_rows += batch.num_rows
-                if num_rows > MAX_EXAMPLES:
-                    raise InvalidInput(f"There are more than {MAX_EXAMPLES:,} examples.", field="body")
-                batches.append(batch)
-            table = pa.Table.from_batches(batches, stream.schema)
-    except (pa.ArrowException, OSError, EOFError) as fault:
-        raise InvalidInput(f"The body is no Arrow IPC stream: {fault}.", field="body") from None
-    if num_rows == 0:
+    table = read_stream(path, max_rows=MAX_EXAMPLES)
+    if table.num_rows == 0:
         raise InvalidInput("There are no examples.", field="body")
     return table
 
@@ -150,13 +142,11 @@ def _labels(column: pa.ChunkedArray, names: list[str] | None) -> tuple[NDArray[n
     ]
 
 
-def _keys(table: pa.Table) -> tuple[pa.ChunkedArray, list[RowError]]:
+def _keys(table: pa.Table, max_bytes: int) -> tuple[pa.ChunkedArray, list[RowError]]:
     if "key" not in table.column_names:
         positions = pa.array(np.arange(table.num_rows, dtype=np.int64))
         return pa.chunked_array([positions.cast(pa.large_string())]), []
-    column = table.column("key")
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
+    column = _plain(table.column("key"), max_bytes)  # each comes once: no more than the body has
     if not (pa.types.is_integer(column.type) or _is_text(column.type)):
         raise InvalidInput(f"Column key holds {column.type}; text or whole numbers are needed.", field="key")
     keys = pc.fill_null(column.cast(pa.large_string()), "")
@@ -186,9 +176,8 @@ def _doubles(keys: pa.ChunkedArray) -> list[RowError]:
 def _splits(table: pa.Table) -> tuple[pa.ChunkedArray, list[RowError]]:
     if "split" not in table.column_names:
         return pa.chunked_array([pa.repeat(pa.scalar("train", pa.large_string()), table.num_rows)]), []
-    column = table.column("split")
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
+    longest = max(map(len, SPLITS))
+    column = _plain(table.column("split"), max(longest * table.num_rows, LITTLE_BYTES))
     if not _is_text(column.type):
         raise InvalidInput(
             f"Column split holds {column.type}; {', '.join(SPLITS)} are needed.", field="split"
@@ -199,6 +188,27 @@ def _splits(table: pa.Table) -> tuple[pa.ChunkedArray, list[RowError]]:
         RowError(int(at), "unknown_split", f"split is {splits[at].as_py()!r}; there are {', '.join(SPLITS)}.")
         for at in _first(unknown)
     ]
+
+
+def _plain(column: pa.ChunkedArray, max_bytes: int) -> pa.ChunkedArray:
+    """A column without its dictionary, which may say one long text millions of times: counted before it is done."""
+    if not pa.types.is_dictionary(column.type):
+        return column
+    if pa.types.is_integer(column.type.value_type):
+        return column.cast(column.type.value_type)
+    if not _is_text(column.type.value_type):
+        return column
+    size = sum(
+        pc.sum(pc.take(pc.binary_length(chunk.dictionary), chunk.indices).cast(pa.int64())).as_py() or 0
+        for chunk in column.chunks
+    )
+    if size > max_bytes:
+        raise InvalidInput(
+            f"A column of texts holds {size:,} bytes once its dictionary is unpacked; up to {max_bytes:,} belong here. "
+            "Each key comes once, and splits are " + ", ".join(SPLITS) + ".",
+            field="body",
+        )
+    return column.cast(column.type.value_type)
 
 
 def _is_text(kind: pa.DataType) -> bool:
