@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -149,6 +150,7 @@ class Run:
 
         Arrays may be of NumPy or PyTorch, on any device and of any floating type. Nothing waits for the device:
         tensors on one, and logits, are kept and worked out some batches later, so do not write to them in place.
+        In a step under `torch.compile`, this call is a graph break, which `fullgraph=True` does not allow.
 
         Parameters
         ----------
@@ -177,6 +179,20 @@ class Run:
             Something is missing or does not fit together, a row is not in the dataset, an id is not known. What
             stands on a device is looked at by `end_epoch`.
         """
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.compiler.is_compiling():
+            # The tracer of a compiled step cannot follow NumPy: it goes around this and calls it as it is.
+            torch.compiler.disable(self.log)(
+                rows=rows,
+                keys=keys,
+                loss=loss,
+                logits=logits,
+                labels=labels,
+                margin=margin,
+                predicted=predicted,
+                **extra,
+            )
+            return
         if self._is_over:
             self._check_may_record()
         takes = self._takes

@@ -428,3 +428,34 @@ def test_numpy_arrays_of_any_layout_beside_tensors(init: Init, rows: np.ndarray)
     run = init()
     run.log(rows=rows, logits=logits_of(0)[: len(rows)], labels=LABELS[: len(rows)])
     assert run._epoch.collect()[1][rows].tolist() == [1] * len(rows)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # the compiler's own, where a call is left out
+@pytest.mark.parametrize("channels", [("loss",), ("loss", "margin", "predicted")])
+def test_a_compiled_step_records_every_batch(
+    init: Init, channels: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of changing sizes, until the compiler gives up making a version for each."""
+    num_rows = 240
+    labels = torch.arange(num_rows).remainder(2)
+    run = init(labels=labels, class_names=["a", "b"], channels=channels)
+    model, inputs = torch.nn.Linear(3, 2), torch.randn(num_rows, 3)
+
+    @torch.compile(backend="eager", dynamic=False)
+    def step(x: torch.Tensor, y: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        logits = model(x)
+        loss = functional.cross_entropy(logits, y, reduction="none")
+        run.log(rows=rows, loss=loss, logits=logits, labels=y)
+        return loss.mean()
+
+    try:
+        for rows in torch.arange(num_rows).split([4, 4, *range(5, 21), 32]):
+            step(inputs[rows], labels[rows], rows).backward()
+    finally:
+        torch.compiler.reset()
+    found, count, figures = run._epoch.collect()
+    assert count.tolist() == [1] * num_rows
+    assert "num_lost_batches" not in figures
+    expected = functional.cross_entropy(model(inputs), labels, reduction="none").detach()
+    np.testing.assert_allclose(found["loss"], expected, rtol=1e-4, atol=1e-6)
+    assert "could not be recorded" not in caplog.text
