@@ -31,7 +31,7 @@ class EpochUnderWay:
     """Between `Run.log` and a buffer.
 
     What is wrong with a batch raises. What is wrong with the machine, such as a device without memory, costs the
-    batch and never the training.
+    batch and never the training; so does a tensor that was written to after it was logged.
 
     Parameters
     ----------
@@ -66,8 +66,11 @@ class EpochUnderWay:
         except InvalidInput:
             raise
         except Exception as fault:
-            self._num_lost_batches += 1
-            self._trouble(f"Some batches could not be recorded ({fault}).")
+            self._lose(1, str(fault))
+
+    def _lose(self, num_batches: int, why: str) -> None:
+        self._num_lost_batches += num_batches
+        self._trouble(f"Some batches could not be recorded ({why.rstrip('.')}).")
 
     def _log(self, rows: Any, logits: Any, labels: Any, values: dict[str, Any]) -> None:
         if self._buffer is None:
@@ -86,20 +89,25 @@ class EpochUnderWay:
 
     def collect(self) -> tuple[dict[str, AnyArray], AnyArray, dict[str, Any]]:
         """Channels, how often each row was seen, and what it took; the next epoch begins."""
+        channels, count = self._collected()
         figures: dict[str, Any] = {}
         if self._started is not None:
             figures["seconds"] = time.monotonic() - self._started
         if self._num_lost_batches:
             figures["num_lost_batches"] = self._num_lost_batches
         self._started, self._num_lost_batches = None, 0
+        return channels, count, figures
+
+    def _collected(self) -> tuple[dict[str, AnyArray], AnyArray]:
         try:
             if self._buffer is not None:
-                return *self._buffer.collect(), figures
+                return self._buffer.collect()
         except InvalidInput:
+            self._started, self._num_lost_batches = None, 0
             raise
         except Exception as fault:
             self._trouble(f"An epoch could not be recorded ({fault}).")
-        return {}, np.zeros(self.num_rows or 0, np.int32), figures
+        return {}, np.zeros(self.num_rows or 0, np.int32)
 
     def _choose(self, arrays: tuple[Any, ...]) -> None:
         """One tensor, and the epoch is kept in tensors."""
@@ -119,6 +127,7 @@ class EpochUnderWay:
             device=(floating or given)[-1].device,  # where the model trains; rows may be elsewhere
             channels=self._channels,
             labels=None if self._labels is None else torch_part.torch.from_numpy(self._labels),
+            on_lost=self._lose,
         )
         self._buffer = buffer
         return buffer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ _MAX_PENDING_BATCHES = 64
 _MAX_PENDING_VALUES = 1 << 22  # 16 MiB of float32 logits
 _SPARE_BYTES = 1 << 16
 """What a kept view may hold of its base beside twice its own size; beyond that a copy costs less than the memory."""
+_CHANGED = "A tensor was changed in place after it was logged: log a clone of it."
 
 
 class _Logged(NamedTuple):
@@ -53,13 +54,16 @@ class EpochBuffer:
         loss, margin and predicted when not given.
     labels : Tensor, shape (num_rows,), optional
         The given labels, for batches that come without.
+    on_lost : callable, optional
+        Called with a number of batches and why they cannot be worked out, in place of raising: for a training that is
+        to go on without them.
 
     Notes
     -----
     `log` never waits for a device. On the CPU, what needs no working out is copied at once. Everything else is
     kept by reference (small views of large tensors are copied, so that these are free again), and every 64
     batches (or 16 MiB of logits) the quantities are worked out together: tensors handed over must not be written
-    to in place meanwhile; where that happens the epoch is refused rather than recorded wrongly.
+    to in place meanwhile; batches where that happened are refused rather than recorded wrongly.
 
     A row that comes several times in an epoch gets the mean of its values, and one of its predicted classes.
     """
@@ -72,6 +76,7 @@ class EpochBuffer:
         *,
         channels: Mapping[str, str] | None = None,
         labels: Tensor | None = None,
+        on_lost: Callable[[int, str], None] | None = None,
     ) -> None:
         if num_rows is not None and num_rows < 1:
             raise InvalidInput(f"num_rows is {num_rows}: a run has at least one row.", field="num_rows")
@@ -80,6 +85,7 @@ class EpochBuffer:
         self._dtypes = dict(channels or channel_dtypes(DEFAULT_CHANNELS, num_classes))
         self._labels: Tensor | None = None if labels is None else labels.to(self.device)
         self._largest_label = 0 if labels is None or not len(labels) else int(labels.max())
+        self._on_lost = on_lost
         self._pending: list[_Logged] = []
         self._pending_values = 0
         self._checked: tuple[object, ...] = ()
@@ -218,13 +224,24 @@ class EpochBuffer:
     def _work_out(self) -> None:
         """Turn the pending batches into sums and counts by row."""
         pending, self._pending, self._pending_values = self._pending, [], 0
-        if any([t._version for t in one.watched] != one.versions for one in pending):
-            raise InvalidInput("A tensor was changed in place after it was logged: log a clone of it.")
+        whole = [one for one in pending if [t._version for t in one.watched] == one.versions]
+        if len(whole) < len(pending):
+            self._lose(len(pending) - len(whole), InvalidInput(_CHANGED))
         together: dict[tuple[object, ...], list[_Logged]] = {}
-        for one in pending:
+        for one in whole:
             together.setdefault(one.kind, []).append(one)
         for batches in together.values():
-            self._add(batches)
+            try:
+                self._add(batches)
+            except InvalidInput:
+                raise
+            except Exception as fault:
+                self._lose(len(batches), fault)
+
+    def _lose(self, num_batches: int, fault: Exception) -> None:
+        if self._on_lost is None:
+            raise fault
+        self._on_lost(num_batches, str(fault))
 
     def _add(self, batches: list[_Logged]) -> None:
         rows = self._joined([one.rows for one in batches]).long()

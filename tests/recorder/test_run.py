@@ -430,7 +430,9 @@ def test_numpy_arrays_of_any_layout_beside_tensors(init: Init, rows: np.ndarray)
     assert run._epoch.collect()[1][rows].tolist() == [1] * len(rows)
 
 
-@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # the compiler's own, where a call is left out
+@pytest.mark.filterwarnings(
+    "ignore:The .grad attribute:UserWarning"
+)  # the compiler's own, where a call is left out
 @pytest.mark.parametrize("channels", [("loss",), ("loss", "margin", "predicted")])
 def test_a_compiled_step_records_every_batch(
     init: Init, channels: tuple[str, ...], caplog: pytest.LogCaptureFixture
@@ -459,3 +461,39 @@ def test_a_compiled_step_records_every_batch(
     expected = functional.cross_entropy(model(inputs), labels, reduction="none").detach()
     np.testing.assert_allclose(found["loss"], expected, rtol=1e-4, atol=1e-6)
     assert "could not be recorded" not in caplog.text
+
+
+def test_tensors_written_to_cost_their_batches_and_not_the_training(
+    init: Init, server: FakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = init(labels=torch.zeros(200, dtype=torch.int64), class_names=["a", "b"])
+    for row in range(100):
+        logits = torch.zeros(1, 2)
+        run.log(rows=torch.tensor([row]), logits=logits, labels=torch.zeros(1, dtype=torch.int64))
+        if row % 10 == 0:
+            logits.add_(torch.tensor([1.0, 0.0]))
+    run.end_epoch()
+    run.finish()
+    losses = server.run.curves("loss")[:, 0]
+    assert np.flatnonzero(np.isfinite(losses)).tolist() == [row for row in range(100) if row % 10]
+    np.testing.assert_allclose(losses[np.isfinite(losses)], np.log(2), rtol=1e-6)
+    assert server.run.closed[0]["metrics"]["num_lost_batches"] == 10
+    said = [one for one in caplog.records if one.name == "sondage" and one.levelname == "WARNING"]
+    assert ["clone" in one.getMessage() for one in said] == [True]
+
+
+def test_all_batches_that_could_not_be_worked_out_are_counted(
+    init: Init, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = init()
+    for row in range(6):
+        run.log(rows=torch.tensor([row]), logits=logits_of(0)[row : row + 1])
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "cat", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("no memory")))
+        _, count, figures = run._epoch.collect()
+    assert figures["num_lost_batches"] == 6
+    assert not count.any()
+    run.log(rows=torch.arange(6), logits=logits_of(0))
+    _, count, figures = run._epoch.collect()
+    assert "num_lost_batches" not in figures
+    assert count.tolist() == [1] * 6
