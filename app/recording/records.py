@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from app.errors import UnsupportedMedia
 from app.recording.bodies import ARROW
+from app.recording.streams import read_stream
 from sondage.errors import InvalidInput, InvalidRows, RowError
 from sondage.records.cartography import read_cartography
 from sondage.records.tables import records_of
@@ -27,6 +28,7 @@ from sondage.wire import LARGEST_EPOCH
 MAX_BYTES = 1024**3
 """Of a body once unpacked, and of the curves that are made of it: more go in several requests."""
 LISTED_ROWS = 100
+SHOWN_CHARACTERS = 100
 PARQUET, CSV, NPY = "application/vnd.apache.parquet", "text/csv", "application/x-npy"
 JSON_LINES = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines")
 CARTOGRAPHY = ("loss", "margin", "predicted")
@@ -87,26 +89,45 @@ def read(path: Path, media_type: str, target: Target, *, channel: str | None, fi
 def _table(path: Path, media_type: str, target: Target) -> pa.Table:
     try:
         if media_type == PARQUET:
-            return _parquet(path)
+            return _parquet(path, target)
         if media_type == CSV:
             kinds = {"key": pa.string(), "epoch": pa.int64(), "row": pa.int64()}
             return pa.csv.read_csv(path, convert_options=pa.csv.ConvertOptions(column_types=kinds))
-        with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as stream:
-            table = stream.read_all()
-            table.validate(full=True)
-            return table
+        return read_stream(path, max_rows=MAX_BYTES)
     except (pa.ArrowException, OSError) as fault:
         raise InvalidInput(f"The body cannot be read as {media_type}: {fault}.", field="body") from None
 
 
-def _parquet(path: Path) -> pa.Table:
-    metadata = pq.read_metadata(path)
-    size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
-    if size > MAX_BYTES:
+def _parquet(path: Path, target: Target) -> pa.Table:
+    """Row group by row group, counted before and after; keys by their dictionaries, as they stand in the file.
+
+    `total_byte_size` alone says nothing: pages repeat a value at no cost. The number of rows that the footer names is
+    what the reader stops at, so rows × width of the numbers bounds them.
+    """
+    empty = pq.read_schema(path).empty_table()
+    _check_columns(empty, target)
+    with pq.ParquetFile(path, read_dictionary=["key"] if "key" in empty.column_names else None) as file:
+        infos = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+        width = _width(file.schema_arrow)
+        _check_held(sum(max(group.total_byte_size, group.num_rows * width) for group in infos))
+        groups, held = [], 0
+        for number in range(file.num_row_groups):
+            groups.append(file.read_row_group(number, use_threads=False))
+            held += groups[-1].nbytes
+            _check_held(held)
+        return pa.concat_tables(groups) if groups else file.schema_arrow.empty_table()
+
+
+def _width(schema: pa.Schema) -> int:
+    """Bytes of a record: its numbers, and a place in the dictionary for its key."""
+    return sum(4 if field.name == "key" else field.type.bit_width // 8 for field in schema)
+
+
+def _check_held(num_bytes: int) -> None:
+    if num_bytes > MAX_BYTES:
         raise InvalidInput(
             f"The file holds more than {MAX_BYTES:,} bytes; send fewer epochs at once.", field="body"
         )
-    return pq.read_table(path)
 
 
 def _of_table(table: pa.Table, target: Target) -> Matrices:
@@ -139,24 +160,46 @@ def _check_columns(table: pa.Table, target: Target) -> None:
             raise InvalidInput(
                 f"Column {name} holds {table.column(name).type}; whole numbers are needed.", field=name
             )
+    for name in set(there) & set(target.channels):
+        if not (pa.types.is_integer(kind := table.column(name).type) or pa.types.is_floating(kind)):
+            raise InvalidInput(f"Column {name} holds {kind}; numbers are needed.", field=name)
+    if "key" in there and not _is_key(table.column("key").type):
+        raise InvalidInput(
+            f"Column key holds {table.column('key').type}; text or whole numbers are needed.", field="key"
+        )
+
+
+def _is_key(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind))
 
 
 def _with_rows(table: pa.Table, target: Target) -> pa.Table:
     """The same with `row` in place of `key`."""
-    column = table.column("key")
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    rows = pc.index_in(column.cast(pa.large_string()), value_set=target.keys)
+    rows = _rows_of_keys(table.column("key"), target.keys)
     if rows.null_count:
         wrong = np.flatnonzero(rows.is_null().to_numpy())
-        _refuse(
-            [
-                RowError(int(at), "unknown_key", f"The dataset has no key {column[at].as_py()!r}.")
-                for at in wrong[:101]
-            ],
-            len(wrong),
-        )
+        _refuse([_unknown(table, int(at)) for at in wrong[:LISTED_ROWS]], len(wrong))
     return table.set_column(table.column_names.index("key"), "row", rows.cast(pa.int64()))
+
+
+def _rows_of_keys(column: pa.ChunkedArray, keys: pa.Array) -> pa.ChunkedArray:
+    """Of each key its row, null where there is none. A dictionary is looked up and not unpacked: it may say one long
+    key millions of times."""
+    if not pa.types.is_dictionary(column.type):
+        return pc.index_in(column.cast(pa.large_string()), value_set=keys)
+    chunks = column.unify_dictionaries().chunks
+    if not chunks:
+        return pa.chunked_array([], pa.int32())
+    places = pc.index_in(chunks[0].dictionary.cast(pa.large_string()), value_set=keys)
+    return pa.chunked_array([places.take(chunk.indices) for chunk in chunks])
+
+
+def _unknown(table: pa.Table, at: int) -> RowError:
+    key = str(table.column("key")[at].as_py())
+    shown = key if len(key) <= SHOWN_CHARACTERS else key[:SHOWN_CHARACTERS] + "…"
+    return RowError(at, "unknown_key", f"The dataset has no key {shown!r}.")
 
 
 def _check_rows(table: pa.Table, target: Target) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from app.recording import blocks
+from app.recording import blocks, records
 from app.recording.bodies import ARROW as ARROW_STREAM
 from app.recording.datasets import read_dataset
 from sondage.errors import InvalidInput, InvalidRows
@@ -112,6 +114,104 @@ def test_keys_in_a_dictionary_are_read(tmp_path: Path) -> None:
     for keys in (pa.array(["a", "b", "c"]), pa.array([7, 8, 9])):
         path.write_bytes(stream({"label": [0, 1, 0], "key": keys.dictionary_encode()}))
         assert list(read_dataset(path, name="x").keys) == [str(key) for key in keys.to_pylist()]
+
+
+TARGET = records.Target(
+    num_rows=10,
+    channels={"loss": "float32"},
+    keys=pa.array([f"k{at}" for at in range(10)], pa.large_string()),
+    labels=np.zeros(10, np.int64),
+    class_names=["a", "b"],
+)
+
+
+def read_records(path: Path, kind: str = records.PARQUET) -> records.Matrices:
+    return records.read(path, kind, TARGET, channel=None, first_epoch=0)
+
+
+def long_keys(num: int = 5_000) -> dict[str, Any]:
+    keys = pa.DictionaryArray.from_arrays(np.zeros(num, np.int32), pa.array(["x" * 100_000]))
+    return {"key": keys, "epoch": np.arange(num), "loss": np.zeros(num, np.float32)}
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["stored as a dictionary", "stored as text"])
+def test_parquet_that_says_one_long_key_often(pool: pa.MemoryPool, tmp_path: Path, plain: bool) -> None:
+    """2,000 records of 100 kB are 200 MB, of which `total_byte_size` counts one."""
+    path, columns = tmp_path / "body", long_keys(2_000)
+    if plain:
+        columns["key"] = columns["key"].cast(pa.string())
+    pq.write_table(pa.table(columns), path)
+    metadata = pq.read_metadata(path)
+    assert metadata.row_group(0).total_byte_size < MB
+    assert peak(pool, lambda: read_records(path), "no key 'x{100}…'") < 5 * MB
+
+
+def test_parquet_of_many_equal_numbers(
+    pool: pa.MemoryPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run lengths say millions of zeros in some bytes: rows × width is looked at before they are made."""
+    monkeypatch.setattr(records, "MAX_BYTES", 20 * MB)
+    path = tmp_path / "body"
+    columns = {"row": np.zeros(MANY, np.int32), "epoch": np.zeros(MANY, np.int64)}
+    pq.write_table(pa.table({**columns, "loss": np.zeros(MANY, np.float32)}), path)
+    assert path.stat().st_size < MB
+    assert peak(pool, lambda: read_records(path), "fewer epochs") < 5 * MB
+
+
+def test_parquet_in_many_row_groups_is_counted_as_it_goes(
+    pool: pa.MemoryPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "MAX_BYTES", 2 * MB)
+    path, num = tmp_path / "body", 1_000_000
+    columns = {"row": np.zeros(num, np.int32), "epoch": np.zeros(num, np.int64)}
+    pq.write_table(pa.table({**columns, "loss": np.zeros(num, np.float32)}), path, row_group_size=50_000)
+    assert peak(pool, lambda: read_records(path), "fewer epochs") < 6 * MB
+
+
+def test_records_as_arrow(pool: pa.MemoryPool, tmp_path: Path) -> None:
+    path = tmp_path / "body"
+    columns = {"row": np.zeros(MANY, np.int64), "epoch": np.zeros(MANY, np.int64)}
+    path.write_bytes(stream({**columns, "loss": np.zeros(MANY, np.float32)}, "zstd"))
+    assert peak(pool, lambda: read_records(path, ARROW_STREAM), "compress") < MB
+    path.write_bytes(stream(long_keys()))
+    assert peak(pool, lambda: read_records(path, ARROW_STREAM), "no key 'x{100}…'") < 5 * MB
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("loss", pa.array([["x"] * 9])),
+        ("loss", pa.array(["x"]).dictionary_encode()),
+        ("key", pa.array([[1, 2]])),
+        ("key", pa.array(["k1"], pa.string_view())),
+    ],
+)
+def test_columns_of_no_bounded_width_are_not_read(tmp_path: Path, name: str, column: Any) -> None:
+    path, columns = tmp_path / "body", {"key": ["k1"], "epoch": [0], "loss": [0.5], name: column}
+    path.write_bytes(stream(columns))
+    with pytest.raises(InvalidInput, match=f"Column {name} holds"):
+        read_records(path, ARROW_STREAM)
+    if name == "loss":
+        pq.write_table(pa.table(columns), path)
+        with pytest.raises(InvalidInput, match=f"Column {name} holds"):
+            read_records(path)
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.int64(), pa.dictionary(pa.int8(), pa.string())]
+)
+def test_keys_of_every_kind_over_row_groups(tmp_path: Path, kind: pa.DataType) -> None:
+    path = tmp_path / "body"
+    numbers = pa.types.is_integer(kind)
+    mark = "" if numbers else "k"
+    target = replace(TARGET, keys=pa.array([f"{mark}{at}" for at in range(10)], pa.large_string()))
+    keys = [f"{mark}{at}" for at in (3, 1, 7, 3)]
+    column = pa.array([int(key) for key in keys], kind) if numbers else pa.array(keys).cast(kind)
+    columns = {"key": column, "epoch": [0, 0, 0, 1], "loss": [0.5, 1.5, 2.5, 3.5]}
+    pq.write_table(pa.table(columns), path, row_group_size=3)
+    found = records.read(path, records.PARQUET, target, channel=None, first_epoch=0)
+    assert found.channels["loss"][[3, 1, 7], 0].tolist() == [0.5, 1.5, 2.5]
+    assert found.channels["loss"][3, 1] == 3.5
 
 
 def test_a_compressed_stream_is_answered_with_what_to_do(empty: World) -> None:
