@@ -96,7 +96,7 @@ def check_labels(low: int, high: int, num_classes: int) -> None:
     if low < 0 or high >= num_classes:
         raise InvalidInput(
             f"Labels {low}…{high} were logged; the logits have classes 0…{num_classes - 1}. Leave out examples "
-            "without a label.",
+            "without a label, such as those of −100 (ignore_index).",
             field="labels",
         )
 

@@ -165,7 +165,8 @@ class Run:
         logits : floats, shape (B, C), optional
             What margin, predicted class and loss are worked out from.
         labels : integers in 0…C−1, shape (B,), optional
-            The given labels; those of `init(labels=…)` when not given.
+            The given labels; those of `init(labels=…)` when not given. No −100 (`ignore_index`): leave examples
+            without a label out of all that is logged, `keep = labels != -100`.
         margin : floats, shape (B,), optional
             The given label's logit less the largest other one; low is bad.
         predicted : integers, shape (B,), optional
@@ -176,8 +177,9 @@ class Run:
         Raises
         ------
         InvalidInput
-            Something is missing or does not fit together, a row is not in the dataset, an id is not known. What
-            stands on a device is looked at by `end_epoch`.
+            Something is missing or does not fit together, a row is not in the dataset, a label is none of the
+            logits' classes, an id is not known. Numbers on a device cannot be looked at without waiting for it: for
+            those it is `end_epoch` that raises, and the epoch is not recorded.
         """
         torch = sys.modules.get("torch")
         if torch is not None and torch.compiler.is_compiling():

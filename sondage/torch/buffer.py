@@ -90,7 +90,7 @@ class EpochBuffer:
         self._pending_values = 0
         self._checked: tuple[object, ...] = ()
         self._kind: tuple[object, ...] = ()
-        self._is_direct = False
+        self._is_direct = self._is_worked_out = False
         # One of the two: in host memory there is no copy to make, and nothing to be waited for.
         self._host = HostSums(num_rows, self._dtypes) if self.device.type == "cpu" else None
         self._sums = self._host or DeviceSums(num_rows, self._dtypes, self.device)
@@ -144,7 +144,7 @@ class EpochBuffer:
         self._check_form(rows, logits, labels, values)
         if not rows.shape[0]:
             return
-        if logits is not None:
+        if logits is not None and self._is_worked_out:
             self._check_labels(logits, labels)
         if self._is_direct and self._host is not None:
             self._host.log(rows.numpy(force=True), {name: _as_array(t) for name, t in values.items()})
@@ -303,7 +303,8 @@ class EpochBuffer:
         check_batch(rows, logits, labels, values, self._dtypes, _kind_of, labels_known=known)
         self._kind = (*values, *[t if t is None else (t.shape[1:], t.dtype, t.device) for t in tensors])
         all_here = all(t.is_cpu for t in (rows, *values.values()))
-        self._is_direct = all_here and not self._are_needed(values)
+        self._is_worked_out = self._are_needed(values)
+        self._is_direct = all_here and not self._is_worked_out
         self._checked = form
 
     def _check_rows(self, rows: Tensor) -> None:

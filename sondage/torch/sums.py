@@ -109,7 +109,8 @@ class DeviceSums:
         if out_of_range:
             raise InvalidInput(
                 f"{out_of_range} numbers of this epoch were out of range: rows are 0…{n - 1}, labels "
-                f"0…C−1 for C logits{self._said_of_integers()}. The epoch was not recorded.",
+                f"0…C−1 for C logits{self._said_of_integers()}. The epoch was not recorded. Leave out examples "
+                "without a label, such as those of −100 (ignore_index).",
                 field="rows",
             )
         return sums, count

@@ -49,7 +49,7 @@ LOGITS = np.array([[2.0, 0.0, 1.0], [0.0, 3.0, 0.0]], np.float32)
         (("loss",), [0, 1], {"logits": LOGITS}, "labels", "pass labels="),
         (("loss",), [0, 1], {"logits": LOGITS, "labels": [0.0, np.nan]}, "labels", "integers"),
         (("loss",), [0, 1], {"logits": LOGITS, "labels": [0, 3]}, "labels", "0…2"),
-        (("loss",), [0, 1], {"logits": LOGITS, "labels": [0, -100]}, "labels", "Leave out"),
+        (("loss",), [0, 1], {"logits": LOGITS, "labels": [0, -100]}, "labels", "Leave out .*ignore_index"),
         (("loss",), [0, 1, 2], {"logits": LOGITS, "labels": [0, 1]}, "rows", "2 examples"),
         (("predicted",), [0, 1], {"predicted": [0.5, 1.0]}, "predicted", "integers"),
         ({"views": "int8"}, [0, 1], {"views": [5, 128]}, "views", "5…128 .* -128…127"),
@@ -97,6 +97,16 @@ def test_given_values_win_over_what_logits_say(kind):
     assert channels["margin"].tolist() == [3, 1]
     assert channels["predicted"].tolist() == [2, 2]
     assert count.tolist() == [1, 1]
+
+
+def test_labels_that_are_not_needed_are_not_looked_at(kind):
+    """As on a device, where nothing is looked at that is not worked with."""
+    buffer = buffer_of(kind, 2, ("loss",))
+    log(buffer, kind, [1, 0], logits=LOGITS, labels=[0, -100], loss=[7.0, 8.0])
+    assert buffer.collect()[0]["loss"].tolist() == [8, 7]
+    buffer = buffer_of(kind, 2, ("loss", "margin"))
+    with pytest.raises(InvalidInput, match="ignore_index"):
+        log(buffer, kind, [1, 0], logits=LOGITS, labels=[0, -100], loss=[7.0, 8.0])
 
 
 def test_batches_of_different_kinds_in_one_epoch(kind):
