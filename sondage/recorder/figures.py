@@ -50,25 +50,77 @@ def _of_losses(losses: AnyArray) -> dict[str, Any]:
     return {"num_nonfinite": len(losses) - num_finite, "train_loss": mean}
 
 
+MOST_METRICS = 480
+"""Of the user's own. The server takes 500 of an epoch, and the recorder adds its own to these."""
+LARGEST_WHOLE = 2**63 - 1
+MOST_LETTERS = 10_000
+
+
 def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """The user's own figures as numbers and texts; NaN and infinity, which JSON has not, as None.
 
     Raises
     ------
     InvalidInput
-        A figure is more than one number.
+        A figure is more than one number, or the server would refuse it: there are too many of them, or a text or
+        a name cannot be stored.
     """
-    return {name: _plain(name, value) for name, value in metrics.items()}
+    if len(metrics) > MOST_METRICS:
+        raise InvalidInput(
+            f"{len(metrics)} metrics in one epoch: pass at most {MOST_METRICS}.", field="metrics"
+        )
+    for name in metrics:
+        _check_text(f"The name of metric {name!r}", name, "metrics")
+    return {name: _plain(f"Metric {name}", value, name) for name, value in metrics.items()}
 
 
-def _plain(name: str, value: Any) -> Any:
+def plain_protocol(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """The user's words about a training, as JSON takes them: numbers of NumPy and PyTorch become plain ones.
+
+    Raises
+    ------
+    InvalidInput
+        A value is no number, no text, and no list or mapping of them.
+    """
+    found: dict[str, Any] = _plain_tree("protocol", protocol)
+    return found
+
+
+def _plain_tree(where: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        for name in value:
+            _check_text(f"{where}: the name {name!r}", name, "protocol")
+        return {name: _plain_tree(f"{where}[{name!r}]", inner) for name, inner in value.items()}
+    if getattr(value, "ndim", 0):
+        value = value.tolist()
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain_tree(f"{where}[{place}]", inner) for place, inner in enumerate(value)]
+    return _plain(where, value, "protocol")
+
+
+def _plain(what: str, value: Any, field: str) -> Any:
     if hasattr(value, "item"):
         try:
             value = value.item()
-        except (ValueError, RuntimeError):
-            raise InvalidInput(f"Metric {name} is not one number: log its mean.", field=name) from None
+        except (ValueError, RuntimeError, TypeError):
+            raise InvalidInput(f"{what} is not one number: log its mean.", field=field) from None
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, int) and abs(value) > LARGEST_WHOLE:
+        raise InvalidInput(f"{what} is a whole number beyond 64 bits: pass float({field}).", field=field)
+    if isinstance(value, str):
+        return _check_text(what, value, field)
+    if value is None or isinstance(value, bool | int | float):
         return value
-    raise InvalidInput(f"Metric {name} is a {type(value).__name__}: pass a number or a text.", field=name)
+    raise InvalidInput(f"{what} is a {type(value).__name__}: pass a number or a text.", field=field)
+
+
+def _check_text(what: str, text: Any, field: str) -> str:
+    """A database's text has no NUL, and no halves of characters."""
+    if not isinstance(text, str):
+        raise InvalidInput(f"{what} is a {type(text).__name__}: names are texts.", field=field)
+    if "\0" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
+        raise InvalidInput(f"{what} has a sign that cannot be stored (NUL or a surrogate).", field=field)
+    if len(text) > MOST_LETTERS:
+        raise InvalidInput(f"{what} has {len(text)} letters: at most {MOST_LETTERS}.", field=field)
+    return text

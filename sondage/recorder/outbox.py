@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 from sondage.recorder.parcel import Parcel
 from sondage.recorder.spool import RankState, RunFolder
@@ -37,7 +39,12 @@ class Outbox:
         self._memory: list[Parcel] = []
         self._on_disk = folder.epochs()
         self._kept: list[int] = []
+        self._gone: set[int] = set()
+        """Epochs whose files were removed by somebody else, or could not be made. They are sent as lost."""
+        self._num_remade = folder.num_remade
         self._changed = threading.Condition()
+        """Guards all but the disk. Nobody writes while holding it: the training's thread needs it."""
+        self._saving = threading.Lock()
         self._disk_fails = False
         self._closed = False
         self._thread = threading.Thread(target=self._write_all, name="sondage-spool", daemon=True)
@@ -46,17 +53,22 @@ class Outbox:
     # ---- the training's side
 
     def put(self, parcel: Parcel) -> None:
-        """Take a closed epoch. Never waits for a disk or a network."""
+        """Take a closed epoch. Never waits for a disk or a network.
+
+        One that waits already, from before a run was gone on with, stays as it was recorded first.
+        """
         with self._changed:
-            self._memory.append(parcel)
             self.state.next_epoch = parcel.epoch + 1
-            self._make_room()
+            if parcel.epoch not in (*self._on_disk, *self._kept):
+                self._memory.append(parcel)
+                self._make_room()
             self._changed.notify_all()
 
     def finish(self, state: str) -> None:
+        """The run has ended. On the disk first: once it is known, all may be sent and the folder taken away."""
+        self._save_state(finish=state)
         with self._changed:
             self.state.finish = state
-            self._save_state()
             self._changed.notify_all()
 
     @property
@@ -86,22 +98,28 @@ class Outbox:
             if not self._on_disk:
                 return self._memory[0] if self._disk_fails and self._memory else None
             epoch = self._on_disk[0]
-        return self.folder.read_epoch(epoch)
+        if epoch not in self._gone:
+            try:
+                return self.folder.read_epoch(epoch)
+            except (FileNotFoundError, NotADirectoryError):
+                self._count_as_gone(epoch)
+        return Parcel.lost(epoch, self.folder.rank)
 
     def acknowledge(self, parcel: Parcel, *, closed: bool) -> None:
         """The server has it. Until all ranks have sent theirs (`closed`) the file stays, should the run be resumed."""
         epoch = parcel.epoch
         with self._changed:
             self.state.sent_epochs = max(self.state.sent_epochs, epoch + 1)
-            self._save_state()
             # One that was given up while it was being sent is not lost after all.
             given_up = [one for one in self._memory if one.epoch == epoch and not one.channels]
-            self.num_lost -= len(given_up) if parcel.channels else 0
+            self.num_lost -= len(given_up) + (epoch in self._gone) if parcel.channels else 0
+            self._gone.discard(epoch)
             self._memory = [one for one in self._memory if one.epoch != epoch]
             self._on_disk = [waiting for waiting in self._on_disk if waiting != epoch]
             self._kept.append(epoch)
             done, self._kept = (self._kept, []) if closed else ([], self._kept)
             self._changed.notify_all()
+        self._save_state()
         try:
             for one in done:
                 self.folder.delete_epoch(one)
@@ -115,7 +133,13 @@ class Outbox:
                 self.folder.delete_epoch(waiting)
                 self._on_disk.remove(waiting)
             self.state = RankState(epoch, min(self.state.sent_epochs, epoch))
-            self._save_state()
+        self._save_state()
+
+    def go_back_to(self, epoch: int) -> None:
+        """The next epoch to be closed is this one; later ones that wait stay, and are not taken again by `put`."""
+        with self._changed:
+            self.state = RankState(epoch, min(self.state.sent_epochs, epoch))
+        self._save_state()
 
     def _has_news(self) -> bool:
         ready = self._on_disk or (self._disk_fails and self._memory)
@@ -148,6 +172,11 @@ class Outbox:
                 "are kept in memory; make room on the disk."
             )
             return False
+        except Exception as fault:  # such as no memory for the file's content: later epochs may fare better
+            self._give_up(parcel, fault)
+            return True
+        if self.folder.num_remade != self._num_remade:
+            self._look_what_is_gone()
         with self._changed:
             self._disk_fails = False
             # It may have been sent, or given up for want of room, while it was being written.
@@ -156,6 +185,45 @@ class Outbox:
                 self._on_disk.append(parcel.epoch)
             self._changed.notify_all()
         return True
+
+    def _give_up(self, parcel: Parcel, fault: Exception) -> None:
+        """First its channels, then its file."""
+        with self._changed:
+            if parcel not in self._memory:
+                return
+            place = self._memory.index(parcel)
+            if parcel.channels:
+                self._memory[place] = parcel.emptied()
+                self.num_lost += 1
+            else:
+                del self._memory[place]
+                self._on_disk.append(parcel.epoch)
+                self._gone.add(parcel.epoch)
+            self._changed.notify_all()
+        self._trouble(f"Epoch {parcel.epoch} is lost: {type(fault).__name__} while it was written ({fault}).")
+
+    def _look_what_is_gone(self) -> None:
+        """The folder was removed and made again: what waited in it is lost, and marked as such for whoever sends."""
+        self._num_remade = self.folder.num_remade
+        there = set(self.folder.epochs())
+        with self._changed:
+            missing = [epoch for epoch in self._on_disk if epoch not in there]
+        for epoch in missing:
+            self._count_as_gone(epoch)
+            try:
+                self.folder.write_epoch(Parcel.lost(epoch, self.folder.rank))
+                if epoch not in self._on_disk:  # it was on its way, and has arrived
+                    self.folder.delete_epoch(epoch)
+            except OSError as fault:
+                self._trouble(f"{self.folder.path} cannot be written to ({fault.strerror}).")
+
+    def _count_as_gone(self, epoch: int) -> None:
+        with self._changed:
+            if epoch in self._gone or epoch not in self._on_disk:
+                return
+            self._gone.add(epoch)
+            self.num_lost += 1
+        self._trouble(f"Epoch {epoch} is lost: its file in {self.folder.path} was removed.")
 
     def _make_room(self) -> None:
         full = [place for place, parcel in enumerate(self._memory) if parcel.channels]
@@ -168,8 +236,14 @@ class Outbox:
                 "written to."
             )
 
-    def _save_state(self) -> None:
+    def _save_state(self, **changes: Any) -> None:
+        """One after the other, so that the newest state is the last one written."""
         try:
-            self.folder.write_state(self.state)
+            with self._saving:
+                with self._changed:
+                    state = replace(self.state, **changes)
+                self.folder.write_state(state)
         except OSError as fault:
             self._trouble(f"{self.folder.path} cannot be written to ({fault.strerror}).")
+        if self.folder.num_remade != self._num_remade:
+            self._look_what_is_gone()

@@ -43,6 +43,11 @@ class Parcel:
         metrics = {**self.metrics, "lost": True}
         return replace(self, channels={}, counts=dict.fromkeys(self.counts, 0), coverage=0.0, metrics=metrics)
 
+    @classmethod
+    def lost(cls, epoch: int, rank: int) -> Parcel:
+        """Stands for an epoch of which nothing is left, so that the server can close it."""
+        return cls(epoch, rank, 0, {}, {"lost": True}, {}, 0.0)
+
     def to_bytes(self) -> bytes:
         """Magic, length of the header, header in JSON, channels little-endian, SHA-256 of all before."""
         header = {

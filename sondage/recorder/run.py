@@ -62,6 +62,7 @@ class Run:
         self._takes = self._taken_arguments()
         self._epoch = self._open_epoch(_made(parts.outbox.folder.probes()))
         self._finished = False
+        self._gave_way = False
         self._is_over = False
         """Finished, or in a forked child: one look for what a step must not do. A system call would be 4 % of it."""
         os.register_at_fork(after_in_child=partial(_end_here, weakref.ref(self)))
@@ -273,6 +274,20 @@ class Run:
         if not arrived:
             self._say_what_is_left()
 
+    def give_way(self) -> None:
+        """Another run of this process goes on with this one, by `init(resume=True)`. An epoch under way is dropped.
+
+        Closed epochs are on the disk afterwards, where the other one finds them.
+        """
+        self._finished = self._is_over = self._gave_way = True
+        atexit.unregister(self._at_exit)
+        parts = self._parts
+        parts.outbox.wait_until_spooled(EXIT_SECONDS)
+        if parts.sender is not None:
+            parts.sender.stop(EXIT_SECONDS)
+        parts.outbox.close()
+        parts.outbox.folder.release()
+
     def tag(
         self, *, suite: str | int | None = None, k: int | None = None, timeout_seconds: float = 30.0
     ) -> PendingTags:
@@ -324,6 +339,8 @@ class Run:
                 "This run was begun in another process: record where the model trains, not in a data loader's "
                 "worker; or call init in each process, with its rank."
             )
+        if self._gave_way:
+            raise InvalidInput("init(resume=True) took this run's place: record with what it returned.")
         if self._finished:
             raise InvalidInput("This run has finished: go on with init(resume=True).")
 

@@ -28,6 +28,9 @@ class Sender:
         self._force_at = float("inf")
         self._hurry = threading.Event()
         self._ended = threading.Event()
+        self._stopped = False
+        self._taking_note = threading.Lock()
+        """Held while the disk is told what has arrived: after `stop` that is another sender's to say."""
         self._thread = threading.Thread(target=self._send_all, name="sondage-send", daemon=True)
         self._thread.start()
 
@@ -36,7 +39,18 @@ class Sender:
         # Ranks that died are not waited for to the very end, so that there is time to close without them.
         self._force_at = time.monotonic() + timeout_seconds * 2 / 3
         self.hurry()
-        return self._ended.wait(timeout_seconds) and self.refused is None
+        return self._ended.wait(timeout_seconds) and self.refused is None and not self._stopped
+
+    def stop(self, timeout_seconds: float) -> None:
+        """Send nothing any more, because another run has taken this one's place. What is left stays in the folder."""
+        with self._taking_note:
+            if self._ended.is_set():
+                return
+            self._stopped = True
+            self._ended.set()
+        self.hurry()
+        self._outbox.close()
+        self._thread.join(timeout_seconds)
 
     def hurry(self) -> None:
         """Try again now."""
@@ -63,13 +77,20 @@ class Sender:
         parcel = self._outbox.next()
         if parcel is not None:
             closed = self.courier.send(parcel)
-            self._outbox.acknowledge(parcel, closed=closed)
+            with self._taking_note:
+                if not self._stopped:
+                    self._outbox.acknowledge(parcel, closed=closed)
         elif self._outbox.state.finish is not None:
             self.courier.end(self._outbox.state.finish, force=time.monotonic() > self._force_at)
-            self._outbox.folder.delete()
-            self._ended.set()
+            with self._taking_note:
+                if not self._stopped:
+                    self._outbox.folder.delete()
+                    self._outbox.close()
+                    self._ended.set()
 
     def _refuse(self, fault: SondageError) -> None:
+        if self._stopped:
+            return
         self.refused = fault
         self._trouble(
             f"The server refused what was recorded: {fault} It stays in {self._outbox.folder.path}; once that is "

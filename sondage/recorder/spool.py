@@ -17,21 +17,26 @@ Everything is written beside its place, synced and renamed: a file is whole or n
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sondage.errors import Conflict, InvalidInput
 from sondage.recorder.parcel import Parcel
+from sondage.recorder.trouble import LOG
 
 DEFAULT_SPOOL = "sondage-spool"
 _NOT_THERE = (FileNotFoundError, NotADirectoryError)
+_HELD_BY_ANOTHER = (errno.EAGAIN, errno.EACCES)
+"""What a lock that is taken gives; anything else means that this file system has no locks."""
 _EPOCH_FILE = re.compile(r"rank(\d+)-(\d+)\.epoch")
 
 
@@ -77,7 +82,14 @@ class RunFolder:
     def __init__(self, path: Path, rank: int) -> None:
         self.path = path
         self.rank = rank
+        self.give_way: Callable[[], None] | None = None
+        """Ends whatever uses the folder in this process, and releases it; set by the run that records into it."""
+        self.num_remade = 0
+        """How often the folder was gone and made again."""
         self._lock: Any = None
+        self._making = threading.Lock()
+        self._deleted = False
+        self._contents: dict[str, bytes] = {}
 
     @classmethod
     def of(cls, spool: Path, spec: RunSpec, rank: int) -> RunFolder:
@@ -88,41 +100,67 @@ class RunFolder:
 
     # ---- who records
 
-    def acquire(self) -> None:
-        """Hold the folder for this process.
+    def acquire(self, *, take_over: bool = False, warn: Callable[[str], None] = LOG.warning) -> None:
+        """Hold the folder: for this process, and for this object within it.
+
+        Parameters
+        ----------
+        take_over : bool
+            Where another run of this process holds it, that one gives way.
+        warn : callable
+            Gets a message where the file system has no locks: the folder is then used without one.
 
         Raises
         ------
         Conflict
-            Another process holds it.
+            Another process holds it, or another run of this one.
+        OSError
+            The folder cannot be written to. It is held all the same, within this process.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        # Locks of this kind are not handed on to forked children, such as the workers of a data loader.
-        opened = (self.path / f"rank{self.rank}.lock").open("a")
+        if take_over:
+            _give_way(self)
+        _hold(self)
         try:
-            fcntl.lockf(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            opened.close()
-            raise Conflict(
-                f"{self.path} is in use: another process records this run, or sends it. Choose another name "
-                "with init(run=…), or wait for its end."
-            ) from None
-        self._lock = opened
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._take_lock(warn)
+        except Conflict:
+            self.release()
+            raise
 
     def release(self) -> None:
+        _let_go(self)
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def _take_lock(self, warn: Callable[[str], None]) -> None:
+        # Locks of this kind are not handed on to forked children, such as the workers of a data loader. They belong
+        # to the process: closing any handle of the file drops them, so it is opened once only.
+        opened = (self.path / f"rank{self.rank}.lock").open("a")
+        try:
+            fcntl.lockf(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as fault:
+            if fault.errno in _HELD_BY_ANOTHER:
+                opened.close()
+                raise Conflict(
+                    f"{self.path} is in use: another process records this run, or sends it. Choose another name "
+                    "with init(run=…), or wait for its end."
+                ) from None
+            warn(
+                f"The file system of {self.path} has no locks ({fault.strerror}): see to it that no other process "
+                "records or sends this run meanwhile."
+            )
+        self._lock = opened
 
     # ---- what makes the run
 
     def write_spec(self, spec: RunSpec, dataset: bytes | None = None) -> None:
         if dataset is not None:
-            _write(self.path / "dataset.arrow", dataset)
-        _write(self.path / "run.json", json.dumps(asdict(spec), indent=2).encode())
+            self._write_content("dataset.arrow", dataset)
+        self._write_content("run.json", json.dumps(asdict(spec), indent=2).encode())
 
     def write_probes(self, probes: Sequence[Mapping[str, Any]]) -> None:
-        _write(self.path / "probes.json", json.dumps(list(probes)).encode())
+        self._write_content("probes.json", json.dumps(list(probes)).encode())
 
     def probes(self) -> list[dict[str, Any]]:
         with contextlib.suppress(*_NOT_THERE):
@@ -159,7 +197,7 @@ class RunFolder:
         return max([self.state().next_epoch, *(epoch + 1 for epoch in self.epochs())])
 
     def write_state(self, state: RankState) -> None:
-        _write(self.path / f"rank{self.rank}.json", json.dumps(asdict(state)).encode())
+        self._write(f"rank{self.rank}.json", json.dumps(asdict(state)).encode())
 
     # ---- epochs
 
@@ -168,7 +206,7 @@ class RunFolder:
         return sorted(epoch for rank, epoch, _ in self._files() if rank == self.rank)
 
     def write_epoch(self, parcel: Parcel) -> None:
-        _write(self._file(parcel.epoch), parcel.to_bytes())
+        self._write(self._file(parcel.epoch).name, parcel.to_bytes())
 
     def read_epoch(self, epoch: int) -> Parcel:
         """Raises InvalidInput when the file is damaged."""
@@ -188,6 +226,7 @@ class RunFolder:
 
     def delete(self) -> None:
         """Remove what this process left, and with the last process the folder."""
+        self._deleted = True
         for epoch in self.epochs():
             self.delete_epoch(epoch)
         if not self.path.is_dir():
@@ -195,11 +234,47 @@ class RunFolder:
         for ending in ("json", "lock"):
             (self.path / f"rank{self.rank}.{ending}").unlink(missing_ok=True)
         self.release()
+        self._tidy_up()
+
+    def _tidy_up(self) -> None:
+        """Take the folder away after the last process."""
         if not self.ranks():
             for name in ("dataset.arrow", "probes.json", "run.json"):
                 (self.path / name).unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # another process has begun anew
                 self.path.rmdir()
+
+    # ---- files
+
+    def _write_content(self, name: str, content: bytes) -> None:
+        """What belongs to the run as a whole is remembered, should the folder have to be made again."""
+        self._contents[name] = content
+        self._write(name, content)
+
+    def _write(self, name: str, content: bytes) -> None:
+        try:
+            _write(self.path / name, content)
+        except FileNotFoundError:
+            with self._making:
+                if self._deleted:
+                    raise
+                if not (self.path / "run.json").is_file():
+                    self._make_again()
+            _write(self.path / name, content)
+
+    def _make_again(self) -> None:
+        """Somebody removed the folder: make it, its lock, and what makes the run."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        former, self._lock = self._lock, None
+        if former is not None:
+            former.close()
+            try:
+                self._take_lock(LOG.debug)
+            except Conflict:
+                raise OSError(errno.EBUSY, "another process records this run") from None
+        for name, content in self._contents.items():
+            _write(self.path / name, content)
+        self.num_remade += 1
 
     def _file(self, epoch: int) -> Path:
         return self.path / f"rank{self.rank}-{epoch:06d}.epoch"
@@ -208,6 +283,47 @@ class RunFolder:
         for path in self.path.glob("rank*.epoch"):
             if match := _EPOCH_FILE.fullmatch(path.name):
                 yield int(match[1]), int(match[2]), path
+
+
+_held: dict[tuple[str, int], RunFolder] = {}
+"""Folders that this process holds: locks of the system do not tell one run of a process from another."""
+_holding = threading.Lock()
+
+
+def _hold_nothing() -> None:
+    """In a forked child; another thread may have been at the registry when it was forked."""
+    global _holding
+    _holding = threading.Lock()
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_hold_nothing)
+
+
+def _key(folder: RunFolder) -> tuple[str, int]:
+    return os.path.realpath(folder.path), folder.rank
+
+
+def _hold(folder: RunFolder) -> None:
+    with _holding:
+        if _held.setdefault(_key(folder), folder) is not folder:
+            raise Conflict(
+                f"{folder.path} is in use: this process records a run of this name, or still sends it. Call finish() "
+                "on it first, go on with it by init(resume=True), or choose another name with init(run=…)."
+            )
+
+
+def _let_go(folder: RunFolder) -> None:
+    with _holding:
+        for key in [key for key, holder in _held.items() if holder is folder]:
+            del _held[key]
+
+
+def _give_way(folder: RunFolder) -> None:
+    with _holding:
+        holder = _held.get(_key(folder))
+    if holder is not None and holder is not folder and holder.give_way is not None:
+        holder.give_way()
 
 
 def run_folders(spool: Path) -> list[Path]:

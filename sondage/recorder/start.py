@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -16,6 +18,7 @@ from sondage.recorder.channels import DEFAULT_CHANNELS, channel_dtypes
 from sondage.recorder.courier import Courier, connect
 from sondage.recorder.dataset import Examples
 from sondage.recorder.disabled import DisabledRun
+from sondage.recorder.figures import plain_protocol
 from sondage.recorder.outbox import Outbox
 from sondage.recorder.ranks import Ranks, ranks
 from sondage.recorder.run import Parts, Run
@@ -127,7 +130,7 @@ def init(
     trouble = Trouble(spec.run)
     folder = RunFolder.of(Path(spool or DEFAULT_SPOOL).absolute(), spec, process.rank)
     start = _Start(spec, process, examples, folder, trouble, resume)
-    _hold(folder, trouble)
+    _hold(folder, trouble, take_over=resume)
     try:
         return start.online(key) if mode == "online" else start.offline()
     except BaseException:
@@ -148,7 +151,7 @@ class _Start:
 
     def offline(self) -> Run:
         self._check_spool()
-        return self._run(self._outbox(0), None, None)
+        return self._run(self._outbox(None), None, None)
 
     def online(self, key: str | None) -> Run:
         self._check_spool()
@@ -159,15 +162,15 @@ class _Start:
         outbox = self._outbox(next_epoch)
         return self._run(outbox, self._courier(make_client(), dataset), make_client)
 
-    def _look(self, courier: Courier) -> int:
-        """Learn from the server what there is; where it cannot say, it will be asked again later."""
+    def _look(self, courier: Courier) -> int | None:
+        """Learn from the server which epoch is next; None where it cannot say: it will be asked again later."""
         try:
             found = courier.look()
         except REFUSALS:
             raise
         except Exception as fault:
             self.trouble(f"{fault} What is recorded waits in {self.folder.path} until the server has it.")
-            return 0
+            return None
         self.spec = replace(self.spec, num_examples=found.num_examples)
         return found.next_epoch
 
@@ -177,7 +180,7 @@ class _Start:
 
     def _run(self, outbox: Outbox, courier: Courier | None, make_client: Any) -> Run:
         sender = None if courier is None else Sender(outbox, courier, self.trouble)
-        return Run(
+        run = Run(
             Parts(
                 spec=self.spec,
                 rank=self.process.rank,
@@ -190,6 +193,8 @@ class _Start:
                 connect=make_client,
             )
         )
+        self.folder.give_way = run.give_way
+        return run
 
     def _check_spool(self) -> None:
         """What a former process left of a run of this name."""
@@ -215,25 +220,39 @@ class _Start:
                 "with, or choose another name."
             )
 
-    def _outbox(self, on_the_server: int) -> Outbox:
-        """Where this process goes on: all ranks must agree, so several go on from what all of them have closed."""
+    def _outbox(self, on_the_server: int | None) -> Outbox:
+        """Where this process goes on: all ranks must agree, so several go on from what all of them have closed.
+
+        Ranks whose folders are elsewhere have closed nobody knows what. Then all go on from what the server has, if
+        it can say; and nothing that waits here is deleted on their account.
+        """
         try:
             self.folder.write_spec(self.spec, self.examples.to_arrow())
         except OSError as fault:
             self.trouble(f"The spool folder {self.folder.path} cannot be written to ({fault.strerror}).")
         outbox = Outbox(self.folder, self.trouble)
-        folders = [RunFolder(self.folder.path, rank) for rank in range(self.process.world_size)]
-        here = min(folder.next_epoch() for folder in folders)
-        outbox.go_on_from(max(here, on_the_server))
+        present = self._ranks_here()
+        if len(present) < self.process.world_size and on_the_server is not None:
+            outbox.go_back_to(on_the_server)
+        else:
+            here = min(RunFolder(self.folder.path, rank).next_epoch() for rank in present)
+            outbox.go_on_from(max(here, on_the_server or 0))
         return outbox
+
+    def _ranks_here(self) -> list[int]:
+        """This one, and those that left something in the same folder."""
+        with suppress(OSError):
+            return sorted({self.process.rank, *self.folder.ranks()})
+        return [self.process.rank]
 
     def _spooled_dataset(self) -> bytes | None:
         return self.folder.dataset()
 
 
-def _hold(folder: RunFolder, trouble: Trouble) -> None:
+def _hold(folder: RunFolder, trouble: Trouble, *, take_over: bool) -> None:
+    """A run that is gone on with in the process that began it, as in a notebook, takes the older one's place."""
     try:
-        folder.acquire()
+        folder.acquire(take_over=take_over, warn=trouble)
     except OSError as fault:
         trouble(f"The spool folder {folder.path} cannot be written to ({fault.strerror}).")
 
@@ -244,7 +263,7 @@ def _protocol(given: Mapping[str, Any] | None, training_loss: str | None) -> dic
         "pass": "training",
         "loss": "cross-entropy" if training_loss is None else "cross-entropy from logits",
         "training_loss": training_loss,
-        **(given or {}),
+        **plain_protocol(given or {}),
     }
 
 
@@ -253,7 +272,7 @@ def _run_name(run: str | None, dataset: str, process: Ranks) -> str:
         return _checked_name("run", run)
     if process.world_size > 1:
         raise InvalidInput("Several processes record one run: name it, the same in each.", field="run")
-    return f"{dataset[:180]}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    return f"{dataset[:170]}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
 def _checked_name(field: str, name: str) -> str:

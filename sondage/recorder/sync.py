@@ -74,9 +74,9 @@ def _sync_run(path: Path, make_client: MakeClient, synced: Synced, end: str | No
         raise InvalidInput(f"{path} has no run.json: it is not the folder of a run.")
     synced.run = spec.run
     with make_client(spec) as client:
-        for folder in folders:
-            folder.acquire()
         try:
+            for folder in folders:
+                folder.acquire()
             for folder in folders:
                 _send_rank(folder, spec, client, synced)
             for folder in folders:
