@@ -661,7 +661,7 @@ class RecordedRunCreate(Request):
     suite_id: int | None = Field(default=None, description="The suite whose probes are planted.")
     client_version: str = Field(default="", max_length=100)
     resume: bool = Field(default=False, description="Go on with the run of this name, if there is one.")
-    world_size: int = Field(default=1, ge=1, le=65_536, description="How many ranks record a part each.")
+    world_size: int = Field(default=1, ge=1, le=4_096, description="How many ranks record a part each.")
     session: str | None = Field(
         default=None,
         min_length=1,

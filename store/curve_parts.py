@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
 
 from sondage.errors import Conflict, InvalidInput
@@ -24,6 +24,11 @@ from store.tables import (
     Recording,
     Run,
 )
+
+EPOCHS_AHEAD = 10_000
+"""How far beyond those announced, or closed, an epoch's number may lie: one that is wrong bars all before it."""
+MOST_OPEN_EPOCHS = 1_000
+"""A spool of one rank may go up whole before that of the next one."""
 
 
 class EpochClosed(Conflict):
@@ -42,6 +47,12 @@ class IncompleteEpoch(InvalidInput):
     """Something that was announced has not been sent."""
 
     code = "incomplete_epoch"
+
+
+class TooManyOpen(Conflict):
+    """So many epochs wait to be closed that no other is begun."""
+
+    code = "too_many_open_epochs"
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,51 @@ def require_running(run: Run) -> None:
         )
 
 
+def require_near(run: Run, epoch: int) -> None:
+    """`run.num_epochs` is what was announced, or one more than the last that closed where that is more."""
+    if epoch >= run.num_epochs + EPOCHS_AHEAD:
+        raise InvalidInput(
+            f"epoch is {epoch}; run {run.id} has {run.num_epochs} epochs so far or announced, and up to "
+            f"{EPOCHS_AHEAD:,} more are taken. Count epochs from 0, or announce num_epochs when the run begins.",
+            field="epoch",
+        )
+
+
+# Each step is one look into the primary key, however many parts an epoch has.
+_OPEN_EPOCHS = """
+    WITH RECURSIVE open (epoch) AS (
+        SELECT min(epoch) FROM {table} WHERE {those} AND epoch > :after
+        UNION ALL
+        SELECT (SELECT min(epoch) FROM {table} WHERE {those} AND epoch > open.epoch) FROM open
+        WHERE open.epoch IS NOT NULL
+    )
+    SELECT count(epoch) FROM open
+"""
+_OPEN_PARTS = text(_OPEN_EPOCHS.format(table="curve_parts", those="run_id = :run_id"))
+_OPEN_BLOCKS = text(
+    _OPEN_EPOCHS.format(table="curve_blocks", those="run_id = :run_id AND channel = :channel")
+)
+
+
+def _require_few_open(session: Session, run: Run, recording: Recording, part: Part, *, after: int) -> None:
+    """Of a run of one rank, for each channel."""
+    place = {"run_id": run.id, "channel": part.channel}
+    if recording.world_size == 1:
+        there = select(CurveBlock.run_id).filter_by(**place, epoch=part.epoch)
+        counted = _OPEN_BLOCKS.bindparams(**place, after=after)
+    else:
+        there = select(CurvePart.run_id).filter_by(run_id=run.id, epoch=part.epoch)
+        counted = _OPEN_PARTS.bindparams(run_id=run.id, after=after)
+    if session.scalar(there.limit(1)) is not None:
+        return
+    number = session.scalar(counted) or 0
+    if number >= MOST_OPEN_EPOCHS:
+        raise TooManyOpen(
+            f"Run {run.id} has {number:,} epochs that are not closed, as many as may be. Send what the other ranks "
+            f"saw of them (sondage sync, on each machine) or close them with force, then send epoch {part.epoch} again."
+        )
+
+
 def put(session: Session, *, run: Run, recording: Recording, part: Part) -> bool:
     """Store a part in place of what the same rank had sent. The caller holds the run, shared.
 
@@ -89,6 +145,10 @@ def put(session: Session, *, run: Run, recording: Recording, part: Part) -> bool
         The epoch, or a later one, is closed with other values.
     RunClosed
         The run has ended.
+    InvalidInput
+        Its number is far beyond the run's epochs.
+    TooManyOpen
+        As many epochs as may be open are.
     """
     last = runs.last_closed_epoch(session, run_id=run.id)
     if last is not None and part.epoch <= last:
@@ -99,6 +159,8 @@ def put(session: Session, *, run: Run, recording: Recording, part: Part) -> bool
             "is not the one it was closed with."
         )
     require_running(run)
+    require_near(run, part.epoch)
+    _require_few_open(session, run, recording, part, after=-1 if last is None else last)
     if recording.world_size == 1:
         write_block(session, run.id, part)
         return True

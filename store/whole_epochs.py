@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from sondage.errors import Conflict
 from store import closing, runs
-from store.curve_parts import EpochClosed, Part, num_shards, require_running, write_block
+from store.curve_parts import EpochClosed, Part, num_shards, require_near, require_running, write_block
 from store.tables import SHARD_ROWS, CurveBlock, Recording, Run
 
 Array = NDArray[Any]
@@ -37,6 +37,8 @@ def write(
         One of them, or a later one, is closed.
     Conflict
         The run is recorded by several ranks.
+    InvalidInput
+        The number of one is far beyond the run's epochs.
     """
     require_running(run)
     if recording.world_size != 1:
@@ -48,6 +50,7 @@ def write(
         raise EpochClosed(
             f"Run {run.id} has closed epoch {last}; records from epoch {last + 1} on can be added."
         )
+    require_near(run, max(epochs))
     closed = []
     for column, epoch in sorted(enumerate(epochs), key=lambda item: item[1]):
         for name, values in channels.items():

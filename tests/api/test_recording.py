@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from app.main import create_app, prepare
-from store import keys, projects, suites
+from store import curve_parts, keys, projects, suites
 from store.engine import Database, transaction
 from store.tables import CurvePart, Dataset, EpochPart, Job, Run, SuiteMember, Tagging
 from tests.api.recorders import (
@@ -209,6 +209,41 @@ def test_the_number_of_epochs_grows(empty: World) -> None:
             run.close(epoch)
             numbers.append(empty.get(f"/runs/{run.id}")["num_epochs"])
         assert numbers == expected
+
+
+def test_a_number_far_beyond_the_epochs_bars_nothing(empty: World) -> None:
+    open_end, announced = recorder(empty), recorder(empty, name="s", num_epochs=20_000)
+    for run, far in ((open_end, 10_001), (announced, 30_000)):
+        for epoch in (far, 999_999):
+            response = run.put(losses(NUM, 0), "loss", epoch)
+            assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "epoch")
+            assert "announce num_epochs" in response.json()["detail"]
+        assert run.put(losses(NUM, 0), "loss", far - 1).status_code == 200
+        run.put_all(0)
+        assert run.close(0)["closed"]
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_so_many_epochs_are_open_at_most(
+    empty: World, monkeypatch: pytest.MonkeyPatch, world_size: int
+) -> None:
+    monkeypatch.setattr(curve_parts, "MOST_OPEN_EPOCHS", 3)
+    run = recorder(empty, world_size=world_size)
+    for epoch in (0, 2, 5):
+        run.put_all(epoch)
+    refused = run.put(losses(NUM, 1), "loss", 1)
+    assert (refused.status_code, refused.json()["code"]) == (409, "too_many_open_epochs")
+    assert "sondage sync" in refused.json()["detail"]
+    for rank in range(world_size):
+        run.put_all(2, rank=rank)  # what is open goes on
+    for rank in range(world_size):
+        run.put_all(0, rank=rank)
+        state = run.close(0, rank=rank)
+    assert state["closed"]
+    assert run.put(losses(NUM, 1), "loss", 1).status_code == 200
+    run.post("finish", state="aborted")
+    with transaction(empty.database.engine) as session:
+        assert session.query(CurvePart).count() == 0, "what never closed does not stay"
 
 
 # ---- several ranks
@@ -488,6 +523,7 @@ def test_what_was_not_closed_is_dropped_at_the_end(empty: World) -> None:
         ({"channels": {"Loss": "float32"}}, 422),
         ({"channels": {"loss": "float64"}}, 422),
         ({"world_size": 0}, 422),
+        ({"world_size": 4_097}, 422),
         ({"num_epochs": 0}, 422),
         ({"dataset_id": 99}, 404),
         ({"suite_id": 99}, 404),
@@ -700,3 +736,18 @@ def test_a_run_that_records_can_be_deleted_with_all_it_has(empty: World) -> None
         ) == (0, 0, 0)
         assert session.query(Dataset).count() == 1
     assert run.put(losses(NUM, 0), "loss", 0).status_code == 404
+
+
+def test_planted_in_the_users_own_loop_it_is_tagged_by_the_usual_suite(empty: World) -> None:
+    """On a fresh server nobody has asked for that suite yet."""
+    body = {"name": "r", "dataset_id": some_dataset(empty)["id"], "num_rows": NUM + 2, "channels": CHANNELS}
+    run = Recorder(empty, begin(empty, **body)["run"]["id"], body)
+    given = [_probe(NUM, 0), _probe(NUM + 1, 1)]
+    assert empty.client.put(f"{run.url}/probes", json=given).status_code == 200
+    run.put_all(0)
+    run.close(0)
+    run.post("finish")
+    assert empty.get("/suites")["items"] == []
+    made = empty.post("/taggings", 202, json={"run_ids": [run.id]})
+    suite = empty.get(f"/suites/{made['suite_id']}")
+    assert (suite["name"], suite["kind"]) == ("default", "generated")

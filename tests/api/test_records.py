@@ -228,6 +228,13 @@ def test_too_much_at_once(empty: World, monkeypatch: pytest.MonkeyPatch) -> None
     )
 
 
+def test_records_far_beyond_the_epochs(empty: World) -> None:
+    run = recorder(empty, channels={"loss": "float32"})
+    columns = {"row": [0, 0], "epoch": [0, 999_999], "loss": [0.5, 0.25]}
+    assert "num_epochs" in send(run, parquet(columns), PARQUET, status=422)["detail"]
+    assert run.epochs() == {}
+
+
 def test_several_ranks_send_parts_and_no_records(empty: World) -> None:
     run = recorder(empty, channels={"loss": "float32"}, world_size=2)
     send(run, parquet({"row": [0], "epoch": [0], "loss": [1.0]}), PARQUET, status=409)
