@@ -106,9 +106,11 @@ def _suite(session: Session, project: Project, body: RunCreate) -> Suite | None:
         if body.tag and "tag" in body.model_fields_set:
             raise InvalidInput("Without a suite there is nothing to tag by: set tag to false.", field="tag")
         return None
-    suite = suites.latest(session, project_id=project.id, name=body.suite)
-    if suite is None and body.suite == DEFAULT_SUITE:
-        return add_default_suite(session, project)
+    suite = (
+        usual_suite(session, project)
+        if body.suite == DEFAULT_SUITE
+        else suites.latest(session, project_id=project.id, name=body.suite)
+    )
     if suite is None:
         raise NotFound(f"There is no suite {body.suite!r} in this project; make it first.")
     if suite.kind == "uploaded":
@@ -120,7 +122,11 @@ def _suite(session: Session, project: Project, body: RunCreate) -> Suite | None:
     return suite
 
 
-def add_default_suite(session: Session, project: Project) -> Suite:
+def usual_suite(session: Session, project: Project) -> Suite:
+    """The newest version of the default suite, made when it is first asked for."""
+    suite = suites.latest(session, project_id=project.id, name=DEFAULT_SUITE)
+    if suite is not None:
+        return suite
     definition = default_suite(DEFAULT_SUITE)
     return suites.add(
         session,

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.api.answers import tagging_answers
 from app.api.deletion import DeletionDep
 from app.api.problems import DELETE, LIST, MAKE, problems
+from app.api.starting import usual_suite
 from app.api.urls import of_project
 from app.deps import (
     LARGEST_NUMBER,
@@ -134,14 +135,22 @@ def _refuse_bare_runs(session: Session, found: list[t.Run]) -> None:
 
 
 def _suite(session: Session, project: t.Project, body: TaggingCreate, found: list[t.Run]) -> t.Suite:
-    """The suite to tag by: the one asked for, or the one planted in all of the runs."""
+    """The suite to tag by: the one asked for, or the one planted in all of the runs.
+
+    Where the user's own program planted them all, no suite of the server is known: their probes are of the usual
+    categories (`app.recording.probes` takes no others), so the usual suite says what these mean.
+    """
     planted = {run.suite_id for run in found}
     number = (
         body.suite_id if body.suite_id is not None else next(iter(planted)) if len(planted) == 1 else None
     )
-    if number is None:
+    if number is None and planted != {None}:
         raise InvalidInput("The runs have no suite in common: say which one in `suite_id`.", field="suite_id")
-    suite = suites.get(session, project_id=project.id, suite_id=number)
+    suite = (
+        usual_suite(session, project)
+        if number is None
+        else suites.get(session, project_id=project.id, suite_id=number)
+    )
     # A recorded run names no suite when it begins: its probes were planted by the user's own program.
     if suite.kind != "uploaded" and not planted <= {suite.id, None}:
         raise InvalidInput(

@@ -20,6 +20,7 @@ from sondage.wire import Deleted, Explanation, Report, Run, Tag, Tagging, Taggin
 TaggingRef: TypeAlias = Tagging | int | str
 """A tagging, its number, `"latest"`, or the name of a dataset or of runs, which means their newest one."""
 LATEST = "latest"
+USUAL_SUITE = "default"
 
 
 class Taggings:
@@ -56,10 +57,19 @@ class Taggings:
         """
         asked = [runs] if isinstance(runs, Run | int | str) else runs
         chosen = [run.id for ref in asked for run in self._runs.named(ref)]
-        suite_id = None if suite is None else self._suites.number(suite)
+        suite_id = self._suite_id(suite)
         body = checked(TaggingCreate, run_ids=list(dict.fromkeys(chosen)), suite_id=suite_id, k=k)
         tagging = self._http.post(Tagging, self._path(), body)
         return self.wait(tagging, on_progress=on_progress) if wait else tagging
+
+    def _suite_id(self, suite: SuiteRef | None) -> int | None:
+        """None, the suite planted in the runs, stands for the usual one where the server has not made it yet."""
+        try:
+            return None if suite is None else self._suites.number(suite)
+        except NotFound:
+            if suite == USUAL_SUITE:
+                return None
+            raise
 
     def wait(self, tagging: Tagging | int, *, on_progress: OnProgress | None = None) -> Tagging:
         """Wait until it is finished. Raises JobFailed or JobAborted when it does not get there."""

@@ -13,9 +13,11 @@ import pyarrow as pa
 import pytest
 
 from app.main import create_app, prepare
+from app.recording.blocks import MAX_BYTES
+from app.recording.bodies import received
 from store import curve_parts, keys, projects, suites
 from store.engine import Database, transaction
-from store.tables import CurvePart, Dataset, EpochPart, Job, Run, SuiteMember, Tagging
+from store.tables import CurveBlock, CurvePart, Dataset, EpochPart, Job, Run, SuiteMember, Tagging
 from tests.api.recorders import (
     ARROW,
     NUM,
@@ -524,6 +526,10 @@ def test_what_was_not_closed_is_dropped_at_the_end(empty: World) -> None:
         ({"channels": {"loss": "float64"}}, 422),
         ({"world_size": 0}, 422),
         ({"world_size": 4_097}, 422),
+        ({"channels": {"loss": "int8"}}, 422),
+        ({"channels": {"margin": "int32"}}, 422),
+        ({"channels": {"predicted": "float16"}}, 422),
+        ({"channels": {"count": "float32"}}, 422),
         ({"num_epochs": 0}, 422),
         ({"dataset_id": 99}, 404),
         ({"suite_id": 99}, 404),
@@ -721,6 +727,60 @@ def test_recording_takes_a_living_key_with_its_scope(guarded: World) -> None:
     guarded.client.headers["Authorization"] = f"Bearer {recording.secret}"
     assert run.put(losses(NUM, 0), "loss", 0).status_code == 401
     run.close(0, status=401)
+
+
+def test_a_key_of_another_project_writes_nothing(guarded: World) -> None:
+    with transaction(guarded.database.engine) as session:
+        mine = projects.by_name(session, name="default").id
+        other = projects.create(session, name="other").id
+        theirs = keys.create(session, name="t", scopes=["record", "read"], project_id=other)
+        key = keys.create(session, name="r", scopes=["record", "read"], project_id=mine)
+    guarded.client.headers["Authorization"] = f"Bearer {key.secret}"
+    run = recorder(guarded)
+    guarded.client.headers["Authorization"] = f"Bearer {theirs.secret}"
+    for url in (run.url, run.url.replace("/projects/default/", "/projects/other/")):
+        elsewhere, body = guarded.client, losses(NUM, 0).tobytes()
+        answers = [
+            elsewhere.put(f"{url}/curves/loss/0/0", content=body, headers=OCTETS),
+            elsewhere.post(f"{url}/epochs/0", json={}),
+            elsewhere.put(f"{url}/probes", json=[]),
+            elsewhere.post(f"{url}/records", content=b"x", headers=ARROW),
+            elsewhere.post(f"{url}/finish", json={}),
+            elsewhere.post(f"{url}/reopen"),
+            elsewhere.get(f"{url}/recording"),
+        ]
+        assert [answer.status_code for answer in answers] == [404] * len(answers), url
+    with transaction(guarded.database.engine) as session:
+        assert session.query(CurveBlock).count() == 0
+        assert session.get_one(Run, run.id).state == "running"
+
+
+def test_the_key_comes_before_the_body(guarded: World, bodies_read: list[int]) -> None:
+    """Nothing of a body is read for who may not send it, and never more than a block holds."""
+    with transaction(guarded.database.engine) as session:
+        project = projects.by_name(session, name="default").id
+        recording = keys.create(session, name="r", scopes=["record"], project_id=project)
+    guarded.client.headers["Authorization"] = f"Bearer {recording.secret}"
+    run = recorder(guarded)
+    large = bytes(MAX_BYTES + 1)
+    assert run.put(np.frombuffer(large, np.int8), "loss", 0).json()["errors"][0]["field"] == "body"
+    assert bodies_read == [MAX_BYTES]
+    guarded.client.headers["Authorization"] = "Bearer nothing"
+    assert run.put(np.frombuffer(large, np.int8), "loss", 0).status_code == 401
+    assert bodies_read == [MAX_BYTES], "not read"
+
+
+@pytest.fixture
+def bodies_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Limits of the bodies that are read."""
+    read: list[int] = []
+
+    async def noted(request: Any, *, max_bytes: int) -> bytes:
+        read.append(max_bytes)
+        return await received(request, max_bytes=max_bytes)
+
+    monkeypatch.setattr("app.api.recording.received", noted)
+    return read
 
 
 def test_a_run_that_records_can_be_deleted_with_all_it_has(empty: World) -> None:
