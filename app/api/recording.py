@@ -26,9 +26,10 @@ from app.deps import (
 )
 from app.recording import probes as known_rows
 from app.recording.blocks import MAX_BYTES, values_of
-from app.recording.bodies import ARROW, OCTETS, decoded, encoding, media_type
+from app.recording.bodies import ARROW, OCTETS, decoded, encoding, media_type, received
 from app.recording.handshake import handshake
 from sondage.errors import InvalidInput, NotFound
+from sondage.recorder.channels import channel_dtypes
 from sondage.wire import (
     LARGEST_EPOCH,
     BlockStored,
@@ -110,14 +111,19 @@ async def put_block(
     `row` and `value`. `Content-Encoding` may be gzip or zstd. Nothing is seen of it before the epoch closes.
     """
     sent = Sent(rank, channel, epoch, shard, num_rows, dtype, media_type(request), encoding(request))
-    body = await request.body()
 
-    # One hop to another thread in place of one per dependency: on a machine that trains, each may wait for its turn.
-    def store() -> bool:
+    # Two hops to another thread in place of one per dependency: on a machine that trains, each may wait its turn.
+    def owner() -> int:
         with transaction(server.database.engine) as session:
             principal = get_principal(SecurityScopes(["record"]), server, session, credentials)
-            owner = get_project(project, principal, session)
-            return _store_block(session, owner, run_id, sent, body)
+            return get_project(project, principal, session).id
+
+    project_id = await run_in_threadpool(owner)  # before anything of the body is kept
+    body = await received(request, max_bytes=MAX_BYTES)
+
+    def store() -> bool:
+        with transaction(server.database.engine) as session:
+            return _store_block(session, project_id, run_id, sent, body)
 
     stored = await run_in_threadpool(store)
     return BlockStored(channel=channel, epoch=epoch, shard=shard, rank=rank, repeated=not stored)
@@ -137,8 +143,8 @@ class Sent:
     encoding: str
 
 
-def _store_block(session: Session, project: t.Project, run_id: int, sent: Sent, body: bytes) -> bool:
-    run, announced = recording.held(session, project_id=project.id, run_id=run_id, alone=False)
+def _store_block(session: Session, project_id: int, run_id: int, sent: Sent, body: bytes) -> bool:
+    run, announced = recording.held(session, project_id=project_id, run_id=run_id, alone=False)
     _check_rank(announced, sent.rank)
     dtype = _announced_dtype(announced, sent.channel, sent.dtype)
     rows = curve_parts.rows_of_shard(run.num_rows, sent.shard)
@@ -227,6 +233,7 @@ def _begin(session: Session, project: t.Project, body: RecordedRunCreate) -> tup
         )
     if body.suite_id is not None:
         suites.get(session, project_id=project.id, suite_id=body.suite_id)
+    channel_dtypes(body.channels, num_classes=None)  # the recorder's own check: no losses in whole numbers
     announced = recording.NewRecording(**body.model_dump(exclude={"dataset_id", "resume"}))
     return recording.begin(session, dataset=dataset, new=announced, resume=body.resume)
 

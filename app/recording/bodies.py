@@ -46,6 +46,27 @@ def encoding(request: Request) -> str:
     return named
 
 
+async def received(request: Request, *, max_bytes: int) -> bytes:
+    """A small body as it comes, read no further than it may be.
+
+    Raises
+    ------
+    InvalidInput
+        It is larger.
+    """
+    parts, size = [], 0
+    async for chunk in request.stream():
+        parts.append(chunk)
+        size += len(chunk)
+        if size > max_bytes:
+            raise _too_large(max_bytes)
+    return b"".join(parts)
+
+
+def _too_large(max_bytes: int) -> InvalidInput:
+    return InvalidInput(f"The body holds more than the {max_bytes:,} bytes that belong here.", field="body")
+
+
 def decoded(data: bytes, how: str, *, max_bytes: int) -> bytes:
     """A small body without its compression.
 
@@ -61,9 +82,7 @@ def decoded(data: bytes, how: str, *, max_bytes: int) -> bytes:
     else:
         found = _read(pa.BufferReader(data), how, max_bytes)
     if len(found) > max_bytes:
-        raise InvalidInput(
-            f"The body holds more than the {max_bytes:,} bytes that belong here.", field="body"
-        )
+        raise _too_large(max_bytes)
     return found
 
 

@@ -21,6 +21,8 @@ MAX_EXAMPLES = 50_000_000
 MAX_CLASSES = 1_000_000
 MAX_KEY_CHARACTERS = 500
 """A key is indexed; the same bound as for sources."""
+MAX_NAME_CHARACTERS = 1_000
+"""Of a class; names are sent along with lists."""
 LITTLE_BYTES = 1 << 24
 """What is not worth counting."""
 LISTED_ROWS = 100
@@ -117,6 +119,12 @@ def _given_names(metadata: dict[bytes, bytes]) -> list[str] | None:
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
         raise InvalidInput("class_names is a list of names, none of them empty.", field="class_names")
+    longest = max(map(len, names), default=0)
+    if longest > MAX_NAME_CHARACTERS:
+        raise InvalidInput(
+            f"A class name has {longest:,} characters; send names of up to {MAX_NAME_CHARACTERS:,}.",
+            field="class_names",
+        )
     if len(set(names)) < len(names) or len(names) > MAX_CLASSES:
         raise InvalidInput(f"class_names: each name once, and up to {MAX_CLASSES:,}.", field="class_names")
     return names

@@ -114,6 +114,7 @@ def test_a_wrong_row_is_named_and_nothing_is_stored(
         ({"key": [0.5, 1.5], "label": [0, 1]}, None, "text or whole numbers"),
         ({"label": [0, 0]}, None, "two"),
         ({"label": [0, 1]}, ["x", "x"], "once"),
+        ({"label": [0, 1]}, ["x" * 1_001, "y"], "1,001 characters; send names of up to 1,000"),
         ({"label": [0, 2_000_000_000]}, None, "classes"),
         ({"label": [0, 1], "split": ["test", "test"]}, None, "train"),
         ({"label": pa.array([], pa.int32())}, None, "no examples"),
