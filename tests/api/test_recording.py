@@ -19,6 +19,7 @@ from store import curve_parts, keys, projects, suites
 from store.engine import Database, transaction
 from store.tables import CurveBlock, CurvePart, Dataset, EpochPart, Job, Run, SuiteMember, Tagging
 from tests.api.recorders import (
+    CHANNELS,
     ARROW,
     NUM,
     OCTETS,
