@@ -19,8 +19,8 @@ from store import curve_parts, keys, projects, suites
 from store.engine import Database, transaction
 from store.tables import CurveBlock, CurvePart, Dataset, EpochPart, Job, Run, SuiteMember, Tagging
 from tests.api.recorders import (
-    CHANNELS,
     ARROW,
+    CHANNELS,
     NUM,
     OCTETS,
     Recorder,
