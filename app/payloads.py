@@ -61,6 +61,16 @@ class Payloads:
         except (DataFolderError, NotFound):
             return {}
 
+    def has_row(self, dataset: Dataset, run_id: int, row: int) -> bool:
+        """Whether the row's input is here: made probes of a run that was recorded elsewhere stay there."""
+        if row < dataset.num_examples:
+            return True
+        try:
+            self.of_made_probes(run_id)
+        except (DataFolderError, NotFound):
+            return False
+        return True
+
     def thumbnail(self, dataset: Dataset, index: int, size: int) -> bytes:
         return self.of_dataset(dataset).thumbnail(index, size)
 

@@ -193,6 +193,8 @@ def _seen(view: TagView, run: Run, row: int, own: Dataset | None, own_index: int
     if own is not None and own_index is not None:
         url = picture_url(view.project, own, own_index)
         return {"picture_url": url, **view.server.payloads.preview(own, own_index)}
+    if not view.server.payloads.has_row(view.dataset, run.id, row):
+        return {}
     url = row_picture_url(view.project, view.dataset, run.id, row)
     return {"picture_url": url, **view.server.payloads.preview_of_row(view.dataset, run.id, row)}
 

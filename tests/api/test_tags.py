@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import product
 from typing import Any
 
@@ -167,6 +168,18 @@ def test_its_neighbours_are_the_nearest_fit_probes(read_world: World) -> None:
         assert one["probe"] == planted
         assert read_world.client.get(one["picture_url"]).status_code == 200
     assert len(read_world.get(path + "?k=2")["neighbours"]) == 2
+
+
+def test_a_probe_whose_input_is_not_here_has_no_picture(world: World) -> None:
+    """A page that asked for it would have an error in its console for each."""
+    for run in world.runs:
+        shutil.rmtree(world.settings.data_dir / "runs" / str(run))
+    found = world.get(f"/taggings/{world.tagging}/tags/20/explanation")["neighbours"]
+    made = [
+        one for one in found if one["probe"]["row"] >= world.get(f"/datasets/{world.dataset}")["num_examples"]
+    ]
+    assert made
+    assert {one["picture_url"] for one in made} == {None}
 
 
 def test_the_channel_shown_does_not_change_the_neighbours(read_world: World) -> None:
