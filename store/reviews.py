@@ -63,7 +63,7 @@ def ask(
     statement = select(Tag.position, Tag.index).where(
         Tag.tagging_id == tagging.id, Tag.position.in_(positions)
     )
-    index = dict(session.execute(statement).tuples().all())
+    index: dict[int, int] = {row[0]: row[1] for row in session.execute(statement)}
     after = newest_decision(session, dataset_id=tagging.dataset_id)
     rows = [
         {
@@ -125,7 +125,7 @@ def _whole_strata(session: Session, tagging: Tagging, edges: NDArray[np.int64]) 
         .join(newest_ones, newest_ones.c.index == Tag.index)
         .where(Tag.tagging_id == tagging.id, Tag.position < int(edges[-1]))
     )
-    words: dict[int, str] = dict(session.execute(statement).tuples().all())
+    words: dict[int, str] = {row[0]: row[1] for row in session.execute(statement)}
     positions = np.fromiter(words, np.int64)
     whole = np.histogram(positions, edges)[0] == np.diff(edges)
     stratum = np.searchsorted(edges, positions, side="right") - 1

@@ -361,7 +361,7 @@ def plant(work: Work, folder: Path) -> planting.Planted | None:
         run = session.get_one(Run, work.run_id)
         columns = examples.columns(session, dataset_id=run.dataset_id)
     return planting.planted_probes(
-        work, run, default_suite(count=4), TrainingArrays(payload, (payload.array,)), columns, 2
+        work, run, default_suite(count=4), TrainingArrays(payload, (payload.array,)), columns, ("a", "b")
     )
 
 
