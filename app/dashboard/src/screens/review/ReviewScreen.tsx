@@ -40,7 +40,7 @@ export default function ReviewScreen() {
       {ready && sample.isPending ? <Skeleton lines={8} /> : null}
       {calibration.data ? <Estimate calibration={calibration.data} /> : null}
       {sample.data?.size === 0 ? (
-        <section className="panel">
+        <section className="panel panel-padded">
           <p>A random sample, spread over the whole ranking, tells how many labels are wrong. Looking at the worst alone cannot.</p>
           <button type="button" disabled={draw.isPending} onClick={() => { draw.mutate({ params: { path }, body: { size: SIZE } }); }}>
             Draw {SIZE} examples
@@ -87,7 +87,7 @@ function Walk({ sample, decide, calibrate }: WalkProps) {
     { keys: ["ArrowLeft"], does: "Previous example", run: () => { move(-1); } },
   ];
   return (
-    <section className="panel" aria-label="Sample">
+    <section className="panel panel-padded" aria-label="Sample">
       <p>
         <progress value={sample.num_decided} max={sample.size} aria-label="Decided" /> {count(sample.num_decided)} of {count(sample.size)} decided
       </p>
@@ -123,7 +123,7 @@ function Question({ tag }: { tag: SampledTag }) {
 
 function Estimate({ calibration }: { calibration: Calibration }) {
   return (
-    <section className="panel" aria-label="Estimate">
+    <section className="panel panel-padded" aria-label="Estimate">
       <h2>{estimateInWords(calibration.share_wrong)} of the labels are wrong</h2>
       <p className="muted small">
         {count(calibration.num_reviews)} reviews; {share(calibration.level)} intervals. {calibration.assumption}
