@@ -75,8 +75,8 @@ class BulkColumn:
 def copy_columns(session: Session, table: str, columns: Mapping[str, BulkColumn]) -> None:
     """Insert many rows of numbers by binary COPY, inside the session's transaction.
 
-    The rows are laid out by numpy, not one by one in Python, which takes a fifth of the time. Rows that miss the same
-    values are sent together, so the order of the table is not that of the arrays.
+    The rows are laid out by numpy, not one by one in Python. Rows that miss the same values are sent together, so the
+    order of the table is not that of the arrays.
 
     Raises
     ------
