@@ -6,7 +6,7 @@
       cifar-resnet18-s3-1f0a93c2/      one folder per run
         run.json                       what makes the run on the server; never the key
         dataset.arrow                  what makes its dataset, where it was not registered before
-      probes.json                    which rows are planted probes, if any
+        probes.json                    which rows are planted probes, if any
         rank0-000012.epoch             a closed epoch (`sondage.recorder.parcel`)
         rank0.json                     how far this process is
         rank0.lock                     held while this process records
