@@ -63,8 +63,10 @@ class Run:
         self._epoch = self._open_epoch(_made(parts.outbox.folder.probes()))
         self._finished = False
         self._gave_way = False
-        self._is_over = False
-        """Finished, or in a forked child: one look for what a step must not do. A system call would be 4 % of it."""
+        self._end_refused = False
+        self._must_look = False
+        """Finished, in a forked child, or `end_epoch` raised: one look for what a step must not do, or not before
+        something else. A system call would be 4 % of it."""
         os.register_at_fork(after_in_child=partial(_end_here, weakref.ref(self)))
         atexit.register(self._at_exit)
 
@@ -196,8 +198,8 @@ class Run:
                 **extra,
             )
             return
-        if self._is_over:
-            self._check_may_record()
+        if self._must_look:
+            self._look()
         takes = self._takes
         if loss is not None and takes["loss"]:
             extra["loss"] = loss
@@ -224,11 +226,17 @@ class Run:
         Raises
         ------
         InvalidInput
-            Rows or labels on the device were out of range; `epoch` leaves one out; a metric is no number.
+            `epoch` leaves one out, or a metric is no number: the epoch is as it was, and a corrected call closes it;
+            where its batches are logged once more instead, they take the place of the former ones. Or rows or labels
+            on the device were out of range: the epoch was dropped.
         """
         self._check_may_record()
-        said = plain_metrics(metrics)
-        number = self._epoch_number(epoch)
+        try:
+            said, number = plain_metrics(metrics), self._epoch_number(epoch)
+        except InvalidInput:
+            self._end_refused = self._must_look = True
+            raise
+        self._end_refused = self._must_look = False
         channels, count, cost = self._epoch.collect()
         if number is None:
             return
@@ -261,7 +269,7 @@ class Run:
         if self._finished:
             return
         self._check_may_record()
-        self._finished = self._is_over = True
+        self._finished = self._must_look = True
         atexit.unregister(self._at_exit)
         parts, started = self._parts, time.monotonic()
         parts.outbox.wait_until_spooled(timeout_seconds)
@@ -279,7 +287,7 @@ class Run:
 
         Closed epochs are on the disk afterwards, where the other one finds them.
         """
-        self._finished = self._is_over = self._gave_way = True
+        self._finished = self._must_look = self._gave_way = True
         atexit.unregister(self._at_exit)
         parts = self._parts
         parts.outbox.wait_until_spooled(EXIT_SECONDS)
@@ -344,6 +352,19 @@ class Run:
         if self._finished:
             raise InvalidInput("This run has finished: go on with init(resume=True).")
 
+    def _look(self) -> None:
+        """May a step record? Batches after an `end_epoch` that raised begin anew: a curve is of one pass."""
+        self._check_may_record()
+        if self._end_refused:
+            self._epoch.drop()
+            self._end_refused = self._must_look = False
+            LOG.warning(
+                "Run %s: end_epoch raised, and batches are logged again: they are epoch %d, and what was logged before "
+                "is dropped. To keep it, call end_epoch again first.",
+                self.name,
+                self.next_epoch,
+            )
+
     def _rows(self, rows: Any, keys: Any) -> Any:
         if (rows is None) == (keys is None):
             raise InvalidInput(
@@ -402,7 +423,7 @@ class Run:
 def _end_here(reference: weakref.ReferenceType[Run]) -> None:
     run = reference()
     if run is not None:
-        run._is_over = True
+        run._must_look = True
 
 
 def _made(probes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -26,6 +26,8 @@ class ChannelBuffer(Protocol):
 
     def collect(self) -> tuple[dict[str, AnyArray], AnyArray]: ...
 
+    def reset(self) -> None: ...
+
 
 class EpochUnderWay:
     """Between `Run.log` and a buffer.
@@ -98,15 +100,25 @@ class EpochUnderWay:
         self._started, self._num_lost_batches = None, 0
         return channels, count, figures
 
+    def drop(self) -> None:
+        """Forget the epoch so far: nothing of it is in the next one's means."""
+        try:
+            if self._buffer is not None:
+                self._buffer.reset()
+        except Exception:  # the device itself fails: another buffer is made when a batch comes
+            self._buffer = None
+        self._started, self._num_lost_batches = None, 0
+
     def _collected(self) -> tuple[dict[str, AnyArray], AnyArray]:
         try:
             if self._buffer is not None:
                 return self._buffer.collect()
         except InvalidInput:
-            self._started, self._num_lost_batches = None, 0
+            self.drop()
             raise
         except Exception as fault:
             self._trouble(f"An epoch could not be recorded ({fault}).")
+            self.drop()
         return {}, np.zeros(self.num_rows or 0, np.int32)
 
     def _choose(self, arrays: tuple[Any, ...]) -> None:
