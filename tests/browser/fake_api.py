@@ -1,6 +1,6 @@
 """A small server with the routes the dashboard reads: for what a real run does rarely, or not on demand.
 
-The bodies are those of `sondage/wire.py`, so their shape is the real one.
+The bodies are those of `sondage/wire/`, so their shape is the real one.
 """
 
 from __future__ import annotations

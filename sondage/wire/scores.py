@@ -1,0 +1,17 @@
+"""⑥ Scores."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from sondage.wire.bodies import Answer
+
+
+class Score(Answer):
+    id: int
+    dataset_id: int
+    method: str
+    bad_end: Literal["high", "low"]
+    run_ids: list[int]
+    created_at: datetime

@@ -1,0 +1,69 @@
+"""⑥ Tags: what a tagging says of examples, how often, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from sondage.wire.bodies import Answer, Calibration, DecisionWord
+from sondage.wire.curves import Band
+from sondage.wire.suites import Probe
+
+
+class Tag(Answer):
+    """What one tagging says of one example."""
+
+    index: int
+    key: str
+    tag: str
+    suspicion: float | None = Field(description="0…1, 1 is bad; null where the example was not trained on.")
+    calibration: Calibration
+    probability_wrong: float | None = Field(
+        default=None,
+        description="Chance that the given label is wrong, by the newest calibration; null without one.",
+    )
+    position: int = Field(description="Place in the suspicious list, 0 worst.")
+    label: int
+    label_name: str
+    suggested_label: int | None
+    suggested_label_name: str | None
+    displaced: bool
+    probabilities: dict[str, float] | None
+    scores: dict[str, float | None] = Field(default={})
+    decision: DecisionWord | None = None
+    text: str | None = None
+    values: dict[str, Any] | None = None
+    picture_url: str | None = None
+
+
+class Facets(Answer):
+    """How many tags there are under a filter, in all, per tag and per class."""
+
+    count: int
+    tags: dict[str, int]
+    labels: dict[str, int]
+
+
+class Neighbour(Answer):
+    """One of the nearest fit probes of an example in one run."""
+
+    probe: Probe
+    distance: float
+    curve: list[float | None]
+    picture_url: str | None = None
+    text: str | None = None
+    values: dict[str, Any] | None = None
+
+
+class Explanation(Answer):
+    """Why one example has its tag: its curve in one run, over the bands, with its nearest probes."""
+
+    tagging_id: int
+    index: int
+    run_id: int
+    channel: str
+    curve: list[float | None]
+    bands: list[Band]
+    neighbours: list[Neighbour]
+    predicted: list[str | None] = Field(description="The class the model predicted, per epoch.")
