@@ -90,9 +90,23 @@ def get_project(
 
 
 ReadProject = Annotated[Project, Security(get_project, scopes=["read"])]
+RecordingProject = Annotated[Project, Security(get_project, scopes=["read|record"])]
+"""For what a recorder has to know of the run that it records."""
 RecordProject = Annotated[Project, Security(get_project, scopes=["record"])]
 ReviewProject = Annotated[Project, Security(get_project, scopes=["review"])]
 AdminProject = Annotated[Project, Security(get_project, scopes=["admin"])]
+
+
+def get_project_by_name(
+    request: Request, principal: PrincipalDep, project: Annotated[Project, Depends(get_project)]
+) -> Project:
+    """Who may only record does not see what there is, but what has the name they ask for."""
+    if not request.query_params.get("name"):
+        principal.require("read")
+    return project
+
+
+NamedProject = Annotated[Project, Security(get_project_by_name, scopes=["read|record"])]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from app.api.sources import check_source
 from app.api.urls import job_url
 from app.deps import (
     AdminProject,
+    NamedProject,
     Number,
     OnceDep,
     PagingDep,
@@ -35,12 +36,12 @@ KEYS = binary("text/plain", "The keys as UTF-8, each with a line's end behind it
 
 @router.get("", responses=LIST)
 def list_datasets(
-    project: ReadProject,
+    project: NamedProject,
     session: SessionDep,
     paging: PagingDep,
     name: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Page[Dataset]:
-    """All versions, newest first."""
+    """All versions, newest first. A key of the scope `record` alone may ask by `name`."""
     found, place = datasets.listed(
         session, project_id=project.id, name=name, below=paging.place, limit=paging.limit
     )

@@ -16,7 +16,7 @@ from app.api.problems import problems
 from app.deps import (
     Number,
     OnceDep,
-    ReadProject,
+    RecordingProject,
     RecordProject,
     ServerDep,
     SessionDep,
@@ -80,7 +80,7 @@ def begin_recording(
 
 
 @router.get("/{run_id}/recording")
-def get_recording(project: ReadProject, session: SessionDep, run_id: Number) -> RecordedRun:
+def get_recording(project: RecordingProject, session: SessionDep, run_id: Number) -> RecordedRun:
     """What a recorded run has announced, and how far it is."""
     run = runs.get(session, project_id=project.id, run_id=run_id)
     announced = recording.get(session, run=run)

@@ -16,6 +16,7 @@ from app.api.urls import job_url
 from app.deps import (
     LARGEST_NUMBER,
     AdminProject,
+    NamedProject,
     Number,
     OnceDep,
     PagingDep,
@@ -34,14 +35,14 @@ router = APIRouter(prefix="/runs", tags=["runs"])
 
 @router.get("", responses=LIST)
 def list_runs(
-    project: ReadProject,
+    project: NamedProject,
     session: SessionDep,
     paging: PagingDep,
     dataset_id: Annotated[int | None, Query(ge=1, le=LARGEST_NUMBER)] = None,
     name: Annotated[str | None, Query(max_length=250)] = None,
     state: Annotated[RunState | None, Query()] = None,
 ) -> Page[Run]:
-    """Newest first."""
+    """Newest first. A key of the scope `record` alone may ask by `name`."""
     found, place = runs.listed(
         session,
         project_id=project.id,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sondage.errors import Conflict, InvalidInput, Unavailable
+from sondage.errors import Conflict, Forbidden, InvalidInput, Unavailable
 from sondage.recorder.dataset import Examples
 from sondage.recorder.figures import figures, plain_metrics
 from sondage.recorder.outbox import Outbox
@@ -314,6 +314,8 @@ class Run:
             The run has not finished.
         Unavailable
             The server does not have all of it.
+        Forbidden
+            The key may record and not look: tagging takes one of the scopes `read,record`.
         """
         if not self._finished:
             raise Conflict("Call finish() first: a tagging looks at whole curves.")
@@ -321,7 +323,12 @@ class Run:
             path = self._parts.outbox.folder.path
             raise Unavailable(f"The server does not have all of this run: sondage sync {path}, then tag it.")
         tagged: Any = import_module("sondage.client.tagged")
-        pending: PendingTags = tagged.PendingTags.create(self._parts.connect(), self.name, suite=suite, k=k)
+        try:
+            pending: PendingTags = tagged.PendingTags.create(
+                self._parts.connect(), self.name, suite=suite, k=k
+            )
+        except Forbidden as fault:
+            raise Forbidden(f"{fault} To tag takes one of the scopes read,record: all is recorded.") from None
         return pending
 
     def __enter__(self) -> Run:

@@ -57,7 +57,7 @@ export interface paths {
         };
         /**
          * List Datasets
-         * @description All versions, newest first.
+         * @description All versions, newest first. A key of the scope `record` alone may ask by `name`.
          */
         get: operations["list_datasets_api_v1_projects__project__datasets_get"];
         put?: never;
@@ -312,7 +312,7 @@ export interface paths {
         };
         /**
          * List Runs
-         * @description Newest first.
+         * @description Newest first. A key of the scope `record` alone may ask by `name`.
          */
         get: operations["list_runs_api_v1_projects__project__runs_get"];
         put?: never;
