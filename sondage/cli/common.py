@@ -11,9 +11,10 @@ from typing import Annotated, Protocol, TypeVar
 import typer
 
 from sondage.cli.output import note, print_json
+from sondage.cli.progress import Bars
 from sondage.client import Client
 from sondage.errors import Conflict, InvalidInput
-from sondage.wire import Deleted
+from sondage.wire import Deleted, Job
 
 Value = TypeVar("Value")
 
@@ -76,6 +77,12 @@ def going_on(*how_to_go_on: str) -> Iterator[None]:
         for line in how_to_go_on:
             note(f"  {line}")
         raise typer.Exit(130) from None
+
+
+def wait_for(client: Client, job: Job, bars: Bars, *how_to_go_on: str) -> Job:
+    """The job at its end. Where nothing else is named, the job itself is what one goes on with."""
+    with going_on(*(how_to_go_on or (f"sondage job show {job.id}", f"sondage job abort {job.id}"))):
+        return client.jobs.wait(job, on_progress=bars.on_job)
 
 
 class Delete(Protocol):

@@ -17,14 +17,24 @@ from sondage.cli.common import (
     connected,
     delete_with_care,
     first,
-    going_on,
-    pairs,
     reference,
     split_list,
+    wait_for,
 )
 from sondage.cli.output import note, print_fields, print_json, print_table
 from sondage.cli.progress import Bars
-from sondage.client import Client
+from sondage.cli.sources import (
+    Arrays,
+    ClassNames,
+    InputColumns,
+    KeyColumn,
+    Kind,
+    LabelColumn,
+    Modality,
+    ServerPath,
+    SourceFile,
+    arrays_of,
+)
 from sondage.client.datasets import Match
 from sondage.client.problems import checked
 from sondage.client.sources import InputsOptions, SourceOptions
@@ -43,24 +53,15 @@ def add(
         str, typer.Argument(help="'digits', a .npz, .parquet or .csv file here, or with --server-path there.")
     ],
     name: Annotated[str | None, typer.Option(help="The file's name without its ending by default.")] = None,
-    kind: Annotated[
-        str | None, typer.Option(help="npz, parquet, csv or imagefolder, where the name does not tell.")
-    ] = None,
-    server_path: Annotated[
-        bool, typer.Option("--server-path", help="SOURCE is a path on the server, below a source root.")
-    ] = False,
-    modality: Annotated[
-        str | None, typer.Option(help="image, text, table or vector, where the columns do not tell.")
-    ] = None,
-    label_column: Annotated[str, typer.Option()] = "label",
-    key_column: Annotated[str | None, typer.Option(help="Of your own ids.")] = None,
+    kind: Kind = None,
+    server_path: ServerPath = False,
+    modality: Modality = None,
+    label_column: LabelColumn = "label",
+    key_column: KeyColumn = None,
     split_column: Annotated[str | None, typer.Option(help="With train, validation or test.")] = None,
-    input_columns: Annotated[str | None, typer.Option(help="Inputs, as a,b; all others by default.")] = None,
-    class_names: Annotated[str | None, typer.Option(help="As cat,dog, in the order of the labels.")] = None,
-    array: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ROLE=NAME", help="Of an .npz, such as x_train=images. Repeat it."),
-    ] = None,
+    input_columns: InputColumns = None,
+    class_names: ClassNames = None,
+    array: Arrays = None,
     validation_share: Annotated[
         float, typer.Option(help="Share of the train split to set aside for validation.")
     ] = 0.0,
@@ -84,7 +85,7 @@ def add(
         split_column=split_column,
         input_columns=split_list(input_columns),
         class_names=split_list(class_names),
-        arrays=pairs(array or [], "=", "--array"),
+        arrays=arrays_of(array),
         validation_share=validation_share,
         limit=limit,
         skip_invalid=skip_invalid,
@@ -95,7 +96,7 @@ def add(
             source, name=name, server_path=server_path, wait=False, on_upload=bars.on_upload, **options
         )
         if wait:
-            job = _wait(client, job, bars)
+            job = wait_for(client, job, bars)
         dataset = client.datasets.registered(job) if wait else None
     _show_added(job, dataset, as_json)
 
@@ -104,9 +105,7 @@ def add(
 def add_inputs(
     context: typer.Context,
     dataset: Named,
-    source: Annotated[
-        str, typer.Argument(help="A .npz, .parquet or .csv file here, or with --server-path there.")
-    ],
+    source: SourceFile,
     match: Annotated[
         str, typer.Option(help="key: rows are found by their key. order: they lie in the examples' order.")
     ] = "key",
@@ -116,24 +115,15 @@ def add_inputs(
     skip_unknown: Annotated[
         bool, typer.Option("--skip-unknown", help="Leave out rows whose key the dataset has not.")
     ] = False,
-    kind: Annotated[
-        str | None, typer.Option(help="npz, parquet, csv or imagefolder, where the name does not tell.")
-    ] = None,
-    server_path: Annotated[
-        bool, typer.Option("--server-path", help="SOURCE is a path on the server, below a source root.")
-    ] = False,
-    modality: Annotated[
-        str | None, typer.Option(help="image, text, table or vector, where the columns do not tell.")
-    ] = None,
-    label_column: Annotated[str, typer.Option()] = "label",
+    kind: Kind = None,
+    server_path: ServerPath = False,
+    modality: Modality = None,
+    label_column: LabelColumn = "label",
     key_column: Annotated[str | None, typer.Option(help="Of the ids that were recorded.")] = None,
     split_column: Annotated[str | None, typer.Option(help="No input; the recorded splits stay.")] = None,
-    input_columns: Annotated[str | None, typer.Option(help="Inputs, as a,b; all others by default.")] = None,
-    class_names: Annotated[str | None, typer.Option(help="As cat,dog, in the order of the labels.")] = None,
-    array: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ROLE=NAME", help="Of an .npz, such as x_train=images. Repeat it."),
-    ] = None,
+    input_columns: InputColumns = None,
+    class_names: ClassNames = None,
+    array: Arrays = None,
     wait: Wait = True,
     as_json: AsJson = False,
 ) -> None:
@@ -146,7 +136,7 @@ def add_inputs(
         split_column=split_column,
         input_columns=split_list(input_columns),
         class_names=split_list(class_names),
-        arrays=pairs(array or [], "=", "--array"),
+        arrays=arrays_of(array),
     )
     with connected(context) as client, Bars() as bars:
         job = client.datasets.add_inputs(
@@ -161,7 +151,7 @@ def add_inputs(
             **options,
         )
         if wait:
-            job = _wait(client, job, bars)
+            job = wait_for(client, job, bars)
         found = client.datasets.registered(job) if wait else None
     _show_added(job, found, as_json)
 
@@ -170,11 +160,6 @@ def _match(word: str) -> Match:
     if word not in ("key", "order"):
         raise InvalidInput(f"--match {word!r}: key or order.", field="--match")
     return "key" if word == "key" else "order"
-
-
-def _wait(client: Client, job: Job, bars: Bars) -> Job:
-    with going_on(f"sondage job show {job.id}", f"sondage job abort {job.id}"):
-        return client.jobs.wait(job, on_progress=bars.on_job)
 
 
 def _show_added(job: Job, dataset: Dataset | None, as_json: bool) -> None:

@@ -21,6 +21,7 @@ from sondage.cli.common import (
     going_on,
     reference,
     split_list,
+    wait_for,
 )
 from sondage.cli.output import note, print_fields, print_json, print_table
 from sondage.cli.progress import Bars, details_of
@@ -169,8 +170,8 @@ def resume(context: typer.Context, run: Named, wait: Wait = True, as_json: AsJso
     with connected(context) as client, Bars() as bars:
         job = client.runs.resume(reference(run))
         if wait:
-            with going_on(f"sondage run show {job.run_id}", f"sondage run abort {job.run_id}"):
-                job = client.jobs.wait(job, on_progress=bars.on_job)
+            how = (f"sondage run show {job.run_id}", f"sondage run abort {job.run_id}")
+            job = wait_for(client, job, bars, *how)
     if as_json:
         print_json(job)
     else:

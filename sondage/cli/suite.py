@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
@@ -17,13 +18,24 @@ from sondage.cli.common import (
     connected,
     delete_with_care,
     first,
-    going_on,
     pairs,
     reference,
     split_list,
+    wait_for,
 )
 from sondage.cli.output import note, print_json, print_table
 from sondage.cli.progress import Bars
+from sondage.cli.sources import (
+    Arrays,
+    InputColumns,
+    KeyColumn,
+    Kind,
+    LabelColumn,
+    Modality,
+    ServerPath,
+    SourceFile,
+    arrays_of,
+)
 from sondage.client.problems import checked
 from sondage.client.suites import ExamplesOptions
 from sondage.errors import InvalidInput
@@ -31,6 +43,13 @@ from sondage.wire import GeneratorSpec, Suite
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 Named = Annotated[str, typer.Argument(metavar="SUITE", help="Number, or name: its newest version.")]
+Categories = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME:KIND",
+        help="A category of your own; kind is wrong, right or na (not applicable), of its labels. Repeat it.",
+    ),
+]
 COLUMNS = ("number", "name", "version", "kind", "dataset", "members", "made at")
 _WRONG_LABEL = {"wrong": True, "right": False, "na": None}
 
@@ -41,18 +60,12 @@ def upload(
     file: Annotated[str, typer.Argument(help="A .csv or .parquet with the columns key and category.")],
     dataset: Annotated[str, typer.Option(help="Whose examples the keys name: number or name.")],
     name: Annotated[str, typer.Option()],
-    category: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME:KIND",
-            help="A category of your own; kind is wrong, right or na (not applicable), of its labels. Repeat it.",
-        ),
-    ] = None,
+    category: Categories = None,
     seed: Annotated[int, typer.Option(help="Of the halves, fit and held out.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Name known examples as probes. They serve runs that are recorded already: sondage tag RUN --suite NAME."""
-    own = {word: _wrong_label(word, kind) for word, kind in pairs(category or [], ":", "--category").items()}
+    own = _own(category)
     with connected(context) as client:
         suite = client.suites.upload(file, name=name, dataset=reference(dataset), categories=own, seed=seed)
     _show(suite, as_json)
@@ -61,9 +74,7 @@ def upload(
 @app.command("upload-examples")
 def upload_examples(
     context: typer.Context,
-    source: Annotated[
-        str, typer.Argument(help="A .npz, .parquet or .csv file here, or with --server-path there.")
-    ],
+    source: SourceFile,
     dataset: Annotated[str, typer.Option(help="Whose classes and inputs they have to fit: number or name.")],
     name: Annotated[str, typer.Option(help="Of the suite.")],
     all_are: Annotated[
@@ -71,13 +82,7 @@ def upload_examples(
         typer.Option(metavar="CATEGORY", help="What all of them are; else a column named category says it."),
     ] = None,
     category_column: Annotated[str | None, typer.Option(help="Column that says the category.")] = None,
-    category: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME:KIND",
-            help="A category of your own; kind is wrong, right or na (not applicable), of its labels. Repeat it.",
-        ),
-    ] = None,
+    category: Categories = None,
     generator: Annotated[
         list[str] | None,
         typer.Option(
@@ -94,33 +99,26 @@ def upload_examples(
     random_labels: Annotated[
         bool, typer.Option("--random-labels", help="Draw the labels: for foreign inputs, which have none.")
     ] = False,
-    kind: Annotated[
-        str | None, typer.Option(help="npz, parquet, csv or imagefolder, where the name does not tell.")
-    ] = None,
-    server_path: Annotated[
-        bool, typer.Option("--server-path", help="SOURCE is a path on the server, below a source root.")
-    ] = False,
-    modality: Annotated[str | None, typer.Option(help="Where the columns do not tell.")] = None,
-    label_column: Annotated[str, typer.Option()] = "label",
-    key_column: Annotated[str | None, typer.Option(help="Of your own ids.")] = None,
-    input_columns: Annotated[str | None, typer.Option(help="Inputs, as a,b; all others by default.")] = None,
-    array: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ROLE=NAME", help="Of an .npz, such as x_train=images. Repeat it."),
-    ] = None,
+    kind: Kind = None,
+    server_path: ServerPath = False,
+    modality: Modality = None,
+    label_column: LabelColumn = "label",
+    key_column: KeyColumn = None,
+    input_columns: InputColumns = None,
+    array: Arrays = None,
     seed: Annotated[int, typer.Option(help="Of the halves, fit and held out, and of random labels.")] = 0,
     wait: Wait = True,
     as_json: AsJson = False,
 ) -> None:
     """Send examples of your own as probes, to be planted in trainings to come: sondage run start --suite NAME."""
-    own = {word: _wrong_label(word, said) for word, said in pairs(category or [], ":", "--category").items()}
+    own = _own(category)
     options = ExamplesOptions(
         kind=kind,
         modality=modality,
         label_column=label_column,
         key_column=key_column,
         input_columns=split_list(input_columns),
-        arrays=pairs(array or [], "=", "--array"),
+        arrays=arrays_of(array),
         category=all_are,
         category_column=category_column,
         categories=own,
@@ -136,8 +134,7 @@ def upload_examples(
             source, name=name, dataset=reference(dataset), wait=False, **options
         )
         if wait:
-            with going_on(f"sondage job show {job.id}", f"sondage job abort {job.id}"):
-                job = client.jobs.wait(job, on_progress=bars.on_job)
+            job = wait_for(client, job, bars)
         suite = client.suites.made_by(job) if wait else None
     if suite is not None:
         _show(suite, as_json)
@@ -151,6 +148,12 @@ def _generator(text: str) -> GeneratorSpec:
     name, _, count = text.partition(":")
     given = {"count": count} if count else {}
     return checked(GeneratorSpec, name=name, **given)
+
+
+def _own(categories: Sequence[str] | None) -> dict[str, bool | None]:
+    """Categories of the user's own: whether the labels of each are wrong."""
+    given = pairs(categories or [], ":", "--category")
+    return {word: _wrong_label(word, kind) for word, kind in given.items()}
 
 
 def _wrong_label(word: str, kind: str) -> bool | None:

@@ -7,9 +7,20 @@ import json
 import pytest
 import typer
 
-from sondage.cli.common import delete_with_care, first, going_on, pairs, reference, split_list
+from sondage.cli.common import (
+    delete_with_care,
+    first,
+    going_on,
+    pairs,
+    reference,
+    split_list,
+    wait_for,
+)
+from sondage.cli.progress import Bars
+from sondage.cli.sources import arrays_of
+from sondage.client import Client
 from sondage.errors import Conflict, InvalidInput
-from sondage.wire import Deleted, Dependant
+from sondage.wire import Deleted, Dependant, Job
 
 
 class Thing:
@@ -104,3 +115,35 @@ def test_an_interrupted_wait_says_how_to_go_on(capsys: pytest.CaptureFixture[str
         raise KeyboardInterrupt
     assert caught.value.exit_code == 130
     assert "sondage job abort 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("named", "shown"),
+    [
+        ((), ["sondage job show 3", "sondage job abort 3"]),
+        (("sondage run show 5", "sondage run abort 5"), ["sondage run show 5", "sondage run abort 5"]),
+    ],
+)
+def test_an_interrupted_wait_for_a_job_names_the_job_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    named: tuple[str, ...],
+    shown: list[str],
+) -> None:
+    def interrupted(*arguments: object, **options: object) -> Job:
+        raise KeyboardInterrupt
+
+    with Client("http://127.0.0.1:9") as client:
+        monkeypatch.setattr(client.jobs, "wait", interrupted)
+        with pytest.raises(typer.Exit):
+            wait_for(client, Job.model_construct(id=3), Bars(), *named)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.strip() for line in lines if line.startswith("  ")] == shown
+
+
+def test_an_array_without_its_role_names_the_option() -> None:
+    assert arrays_of(None) == {}
+    assert arrays_of(["x_train=images", "y_train = labels"]) == {"x_train": "images", "y_train": "labels"}
+    with pytest.raises(InvalidInput, match="--array 'images': write it as name=value") as fault:
+        arrays_of(["images"])
+    assert fault.value.field == "--array"
