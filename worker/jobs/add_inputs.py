@@ -6,21 +6,19 @@ recorded on it show their inputs from then on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from functools import partial
 
 import pyarrow as pa
 from pydantic import ValidationError
 
-from sondage.errors import Conflict, InvalidInput, Unavailable
+from sondage.errors import Conflict, InvalidInput
 from sondage.wire import InputsAdd
 from store import datasets, examples, jobs
-from store.payloads import PayloadWriter, remove_payload
-from store.tables import Dataset
+from store.payloads import PayloadWriter
 from worker.context import Work, undisturbed
-from worker.data.sources import SourceLimits, resolve_source_path
 from worker.data.sources.added import Added, Known, Matching, read_inputs
-from worker.jobs.register import clean_up, drop_upload, mark_of
+from worker.jobs.payloads import clean_up, drop_upload, mark_of, no_orphan, source_limits, source_path
 
 
 def add_inputs(work: Work) -> None:
@@ -44,10 +42,8 @@ def add_inputs(work: Work) -> None:
             Matching(asked.match, asked.labels, asked.skip_unknown),
             first,
             second,
-            resolve=lambda path: resolve_source_path(
-                path, roots=work.settings.source_roots, uploads=work.data_dir / "uploads"
-            ),
-            limits=SourceLimits(max_file_bytes=work.settings.max_source_bytes),
+            resolve=partial(source_path, work),
+            limits=source_limits(work),
         )
         work.report(unit="phase", phase="storing")
         _store(work, asked, found)
@@ -86,7 +82,7 @@ def _store(work: Work, asked: InputsAdd, found: Added) -> None:
         if is_new:
             # The folder's name has random digits: that of the hidden folder it was written in.
             payload = f"datasets/{dataset.id}-{found.writer.folder.name.rpartition('-')[2]}"
-            until_committed.enter_context(_no_orphan(work, dataset, payload))
+            until_committed.enter_context(no_orphan(work, dataset.id, payload))
             found.writer.publish(work.data_dir / payload)
             datasets.add_inputs(
                 session,
@@ -109,19 +105,3 @@ def _provenance(asked: InputsAdd, found: Added) -> dict[str, object]:
         "num_unknown": found.num_unknown,
         "fingerprint": found.fingerprint,
     }
-
-
-@contextmanager
-def _no_orphan(work: Work, dataset: Dataset, payload: str) -> Iterator[None]:
-    """Remove the payload when it was not kept, which only the database can tell; see `worker.jobs.register`."""
-    try:
-        yield
-    except Unavailable:
-        raise
-    except BaseException:
-        with work.transaction() as session:
-            there = session.get(Dataset, dataset.id)
-            kept = there is not None and there.payload == payload
-        if not kept:
-            remove_payload(work.data_dir / payload)
-        raise

@@ -5,23 +5,20 @@ Where the examples are to be probes, to a suite as well (`worker/jobs/own_exampl
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 
 from pydantic import ValidationError
 
-from sondage.errors import InvalidInput, Unavailable
+from sondage.errors import InvalidInput
 from sondage.wire import Source
 from store import datasets, jobs
-from store.payloads import PayloadWriter, remove_leftovers, remove_payload
-from store.tables import Dataset
+from store.payloads import PayloadWriter
 from worker.context import Work, undisturbed
-from worker.data.sources import Registration, SourceLimits, read_source, resolve_source_path
+from worker.data.sources import Registration, read_source
 from worker.jobs.own_examples import Order
-
-UPLOAD = "upload:"
+from worker.jobs.payloads import clean_up, drop_upload, mark_of, no_orphan, source_limits, source_path
 
 
 def register(work: Work) -> None:
@@ -41,10 +38,8 @@ def register(work: Work) -> None:
         found = read_source(
             source,
             writer,
-            resolve=lambda path: resolve_source_path(
-                path, roots=work.settings.source_roots, uploads=work.data_dir / "uploads"
-            ),
-            limits=SourceLimits(max_file_bytes=work.settings.max_source_bytes),
+            resolve=partial(source_path, work),
+            limits=source_limits(work),
             probes=None if suite is None else suite.probe_source(),
         )
         work.report(unit="phase", phase="storing")
@@ -52,20 +47,6 @@ def register(work: Work) -> None:
         notes = [] if suite is None else suite.look(work, found, writer.folder)
         _store(work, name, found, writer, suite, notes)
     drop_upload(work, source)
-
-
-def mark_of(work: Work) -> str:
-    """Name of a file that says whose work a payload is, in this database or another on the same folder."""
-    with work.transaction() as session:
-        job = jobs.hold(session, job_id=work.job_id, attempt=work.attempt)
-        return f"job-{job.id}-{job.created_at.timestamp():.6f}"
-
-
-def clean_up(parent: Path, mark: str) -> None:
-    """Remove what earlier attempts left when they were killed: half a payload, or a whole one without its rows."""
-    remove_leftovers(parent)
-    for of_ours in parent.glob(f"*/{mark}"):
-        remove_payload(of_ours.parent)
 
 
 def _order(work: Work) -> tuple[str, Source, Order | None]:
@@ -102,33 +83,8 @@ def _store(
         until_committed.enter_context(undisturbed())
         job = jobs.hold(session, job_id=work.job_id, attempt=work.attempt)
         if is_new:
-            until_committed.enter_context(_no_orphan(work, dataset))
+            until_committed.enter_context(no_orphan(work, dataset.id, dataset.payload))
             writer.publish(work.data_dir / dataset.payload)
         job.dataset_id = dataset.id
         outcome = {"dataset_id": dataset.id, "is_new": is_new, "num_skipped": found.num_skipped, **made}
         jobs.finish(session, job_id=work.job_id, attempt=work.attempt, result=outcome)
-
-
-@contextmanager
-def _no_orphan(work: Work, dataset: Dataset) -> Iterator[None]:
-    """Remove the payload when its dataset was not kept, which only the database can tell.
-
-    A database that is away cannot: then the next attempt clears up, if there is one, since a kept commit settled the
-    job.
-    """
-    try:
-        yield
-    except Unavailable:
-        raise
-    except BaseException:
-        with work.transaction() as session:
-            kept = session.get(Dataset, dataset.id) is not None
-        if not kept:
-            remove_payload(work.data_dir / dataset.payload)
-        raise
-
-
-def drop_upload(work: Work, source: Source) -> None:
-    """The file has become a payload; it is not kept twice."""
-    if source.path is not None and source.path.startswith(UPLOAD):
-        shutil.rmtree(work.data_dir / "uploads" / source.path.removeprefix(UPLOAD), ignore_errors=True)
