@@ -21,6 +21,9 @@ class Recording(Protocol):
     def next_epoch(self) -> int:
         """The first epoch that is not closed."""
 
+    def note_training_loss(self, words: str) -> None:
+        """What trains, where the recorded loss is worked out from logits."""
+
     def log(self, **values: Any) -> None: ...
 
     def end_epoch(self, **metrics: Any) -> None: ...

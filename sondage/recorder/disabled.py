@@ -37,6 +37,9 @@ class DisabledRun(Run):
     def plant(self, probes: Sequence[Mapping[str, Any]], *, suite_id: int | None = None) -> None:
         pass
 
+    def note_training_loss(self, words: str) -> None:
+        pass
+
     def log(self, **batch: Any) -> None:
         pass
 

@@ -7,8 +7,8 @@ import os
 import sys
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from types import TracebackType
@@ -17,13 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sondage.errors import Conflict, Forbidden, InvalidInput, Unavailable
-from sondage.recorder.dataset import Examples
 from sondage.recorder.figures import figures, plain_metrics
-from sondage.recorder.outbox import Outbox
 from sondage.recorder.parcel import Parcel
-from sondage.recorder.sender import Sender
-from sondage.recorder.spool import RunSpec
-from sondage.recorder.trouble import LOG, Trouble
+from sondage.recorder.parts import CROSS_ENTROPY, FROM_LOGITS, Parts
+from sondage.recorder.trouble import LOG
 from sondage.recorder.under_way import EpochUnderWay
 
 if TYPE_CHECKING:
@@ -31,22 +28,6 @@ if TYPE_CHECKING:
 
 EXIT_SECONDS = 5.0
 STATES = ("finished", "failed", "aborted")
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What `init` puts a run together from."""
-
-    spec: RunSpec
-    rank: int
-    examples: Examples
-    num_to_see: int | None
-    """Rows that an epoch is to see: those of the train split. None: the server knows."""
-    training_loss: str | None
-    outbox: Outbox
-    sender: Sender | None
-    trouble: Trouble
-    connect: Callable[[], Any]
 
 
 class Run:
@@ -122,20 +103,21 @@ class Run:
         spec = replace(spec, num_examples=num_examples, num_made=len(made), suite_id=suite_id)
         if to_see is not None:
             to_see += len(made) - len({probe["source_row"] for probe in made} - {None})
-        self._parts = replace(self._parts, spec=spec, num_to_see=to_see)
+        self._parts = replace(self._parts.with_spec(spec, probes), num_to_see=to_see)
         self._epoch = self._open_epoch(made)
-        self._tell_of_probes(spec, probes)
 
-    def _tell_of_probes(self, spec: RunSpec, probes: Sequence[Mapping[str, Any]]) -> None:
-        folder = self._parts.outbox.folder
-        try:
-            folder.write_spec(spec)
-            folder.write_probes(probes)
-        except OSError as fault:
-            self._parts.trouble(f"The spool folder {folder.path} cannot be written to ({fault.strerror}).")
-        if self._parts.sender is not None:  # its thread looks at them when the first epoch is closed
-            self._parts.sender.courier.spec = spec
-            self._parts.sender.courier.probes = probes
+    def note_training_loss(self, words: str) -> None:
+        """Say in the protocol what trains, and that the recorded loss is worked out from logits: integrations do.
+
+        Where `init(training_loss=…)` or its protocol said so, that stays; so does all once an epoch is closed.
+        """
+        told = self._parts.spec.protocol
+        if self._must_look or self.next_epoch or told["training_loss"] is not None:
+            return
+        noted = {**told, "training_loss": words}
+        if told["loss"] == CROSS_ENTROPY:
+            noted["loss"] = FROM_LOGITS
+        self._parts = self._parts.with_spec(replace(self._parts.spec, protocol=noted))
 
     def log(
         self,

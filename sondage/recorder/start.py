@@ -20,8 +20,9 @@ from sondage.recorder.dataset import Examples
 from sondage.recorder.disabled import DisabledRun
 from sondage.recorder.figures import plain_protocol
 from sondage.recorder.outbox import Outbox
+from sondage.recorder.parts import CROSS_ENTROPY, FROM_LOGITS, Parts
 from sondage.recorder.ranks import Ranks, ranks
-from sondage.recorder.run import Parts, Run
+from sondage.recorder.run import Run
 from sondage.recorder.sender import REFUSALS, Sender
 from sondage.recorder.spool import DEFAULT_SPOOL, RunFolder, RunSpec
 from sondage.recorder.trouble import Trouble
@@ -261,7 +262,7 @@ def _protocol(given: Mapping[str, Any] | None, training_loss: str | None) -> dic
     """What was recorded and when. A loss that was given to `log` is the user's word for a plain cross-entropy."""
     return {
         "pass": "training",
-        "loss": "cross-entropy" if training_loss is None else "cross-entropy from logits",
+        "loss": CROSS_ENTROPY if training_loss is None else FROM_LOGITS,
         "training_loss": training_loss,
         **plain_protocol(given or {}),
     }

@@ -17,6 +17,8 @@ except ModuleNotFoundError:
     except ModuleNotFoundError:
         raise ImportError("SondageCallback needs Lightning: pip install 'sondage[lightning]'") from None
 
+NOT_LOOKED_AT = "the module's own, not looked at"
+"""What the protocol says of the loss that trains: the callback sees its value, not what it is."""
 TAKEN = ("logits", "losses", "labels", "rows", "margin", "predicted")
 """What the callback looks for in what `training_step` returns."""
 
@@ -45,7 +47,8 @@ class SondageCallback(Callback):  # type: ignore[misc]  # Lightning is not follo
 
     Notes
     -----
-    The recorded loss is the plain cross-entropy of the logits against the given label, whatever `loss` trains. With
+    The recorded loss is the plain cross-entropy of the logits against the given label, whatever `loss` trains; the
+    protocol says so, and that the training's own loss is not looked at, unless `init(training_loss=…)` names it. With
     mixed inputs or labels (mixup) return the logits of unmixed inputs, or the given labels of what was mixed most.
     Checks before the training and `fast_dev_run` are not recorded. An exception ends the run as failed; the epoch
     under way is dropped, and the exception goes on its way.
@@ -59,6 +62,7 @@ class SondageCallback(Callback):  # type: ignore[misc]  # Lightning is not follo
         self._from_outputs = from_outputs
         self._finish = finish
         self._epochs: Epochs | None = None
+        self._is_noted = False
 
     @property
     def run(self) -> Recording:
@@ -97,7 +101,11 @@ class SondageCallback(Callback):  # type: ignore[misc]  # Lightning is not follo
     ) -> None:
         # A step that returned None was skipped: its examples were not trained on.
         if self._epochs is not None and self._from_outputs and outputs is not None:
-            self._epochs.log(**_values(outputs, batch))
+            found = _values(outputs, batch)
+            if not self._is_noted and "loss" not in found:
+                self._epochs.run.note_training_loss(NOT_LOOKED_AT)
+            self._is_noted = True
+            self._epochs.log(**found)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any, **more: Any) -> None:
         if self._epochs is not None:

@@ -51,8 +51,8 @@ class SondageTrainerMixin:
     Notes
     -----
     The recorded loss is the plain cross-entropy of the logits against the given label, also under
-    `label_smoothing_factor` or a loss of your own. A `compute_loss` of your own stands in a class on the right of the
-    mixin, or calls `super()`. Rows pass `remove_unused_columns`, and no model sees them.
+    `label_smoothing_factor` or a loss of your own, which the run's protocol names. A `compute_loss` of your own stands
+    in a class on the right of the mixin, or calls `super()`. Rows pass `remove_unused_columns`, and no model sees them.
     """
 
     def __init__(
@@ -71,6 +71,8 @@ class SondageTrainerMixin:
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         inner: Any = super()
+        if self._sondage is not None:
+            self._sondage.run.note_training_loss(_training_loss(self))
         try:
             outcome = inner.train(*args, **kwargs)
         except BaseException as fault:
@@ -190,6 +192,24 @@ def logits_in(outputs: Any) -> Tensor:
             "The model returned no logits: SondageTrainerMixin records models that classify.", field="logits"
         )
     return found
+
+
+def _training_loss(trainer: Any) -> str:
+    """What is known of the loss that trains."""
+    found = []
+    own = next(kind for kind in type(trainer).__mro__ if kind is not SondageTrainerMixin and _computes(kind))
+    if not own.__module__.startswith("transformers."):
+        found.append(f"compute_loss of {own.__qualname__}")
+    function = getattr(trainer, "compute_loss_func", None)
+    if function is not None:
+        found.append(f"compute_loss_func {getattr(function, '__qualname__', type(function).__qualname__)}")
+    if trainer.args.label_smoothing_factor:
+        found.append(f"label smoothing {trainer.args.label_smoothing_factor:g}")
+    return ", ".join(found) or "the model's own, not looked at"
+
+
+def _computes(kind: type) -> bool:
+    return "compute_loss" in vars(kind)
 
 
 def _labels(trainer: Any, inputs: Mapping[str, Any]) -> Tensor:

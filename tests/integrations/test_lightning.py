@@ -91,6 +91,9 @@ def test_the_plain_cross_entropy_of_every_example_is_recorded(recorded, tmp_path
     assert recorded.ended() == "finished"
     metrics = [parcel.metrics for parcel in recorded.parcels()]
     assert all(isinstance(of_epoch["val"], float) for of_epoch in metrics)
+    spec = run._parts.outbox.folder.spec()
+    assert spec.protocol["loss"] == "cross-entropy from logits"
+    assert spec.protocol["training_loss"] == "the module's own, not looked at"
     assert metrics[0]["num_seen"] == N  # neither the check before the training nor validation was recorded
 
 

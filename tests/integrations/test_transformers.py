@@ -17,7 +17,13 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     transformers = pytest.importorskip("transformers")
     datasets = pytest.importorskip("datasets")
-    from sondage.torch.transformers import ROW_KEY, SondageTrainerMixin, sondage_collator, with_rows
+    from sondage.torch.transformers import (
+        ROW_KEY,
+        SondageTrainerMixin,
+        _training_loss,
+        sondage_collator,
+        with_rows,
+    )
 
 N, WORDS, CLASSES = 22, 30, 3
 
@@ -83,6 +89,12 @@ def check(recorded: Any, made: Any) -> None:
     np.testing.assert_allclose(recorded.curves(), expected, rtol=1e-4)
 
 
+def protocol(run: Any) -> dict[str, str | None]:
+    """As it is in the spool, from where it goes to the server."""
+    said: dict[str, str | None] = run._parts.outbox.folder.spec().protocol
+    return said
+
+
 def hub_dataset() -> Any:
     return datasets.Dataset.from_list(texts())
 
@@ -113,7 +125,7 @@ def test_a_transform_on_the_fly(recorded, tmp_path) -> None:
 
 
 def test_smoothing_and_accumulation_leave_the_plain_loss(recorded, tmp_path) -> None:
-    run = recorded.init(num_examples=N, training_loss="label smoothing")
+    run = recorded.init(num_examples=N)
     options = {"label_smoothing_factor": 0.2, "gradient_accumulation_steps": 3, "num_train_epochs": 1}
     made = trainer(tmp_path, run, hub_dataset(), learning_rate=0.0, **options)
     for part in made.model.modules():
@@ -126,6 +138,9 @@ def test_smoothing_and_accumulation_leave_the_plain_loss(recorded, tmp_path) -> 
     with torch.no_grad():
         plain = functional.cross_entropy(made.model(**batch).logits, labels, reduction="none")
     np.testing.assert_allclose(recorded.curves()[:, 0], plain.numpy(), rtol=1e-4)
+    assert protocol(run) == {
+        "pass": "training", "loss": "cross-entropy from logits", "training_loss": "label smoothing 0.2",
+    }  # fmt: skip
 
 
 def test_a_loss_of_the_users_own(recorded, tmp_path) -> None:
@@ -139,9 +154,21 @@ def test_a_loss_of_the_users_own(recorded, tmp_path) -> None:
     class Both(SondageTrainerMixin, Weighted):
         pass
 
-    made = trainer(tmp_path, recorded.init(num_examples=N), hub_dataset(), kind=Both)
+    run = recorded.init(num_examples=N)
+    made = trainer(tmp_path, run, hub_dataset(), kind=Both)
     made.train()
     check(recorded, made)
+    assert str(protocol(run)["training_loss"]).endswith("Weighted")
+
+    told = trainer(
+        tmp_path, recorded.init(run="told", training_loss="weighted", num_examples=N), hub_dataset()
+    )
+    told.compute_loss_func = lambda outputs, labels, num_items_in_batch: outputs.logits.sum()
+    assert "compute_loss_func" in _training_loss(told)
+    told.compute_loss_func = None
+    assert _training_loss(told) == "the model's own, not looked at"
+    told.train()
+    assert protocol(told._sondage.run)["training_loss"] == "weighted", "what init was told stays"
 
 
 def test_evaluation_and_prediction_are_not_recorded(recorded, tmp_path) -> None:
