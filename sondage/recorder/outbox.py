@@ -237,11 +237,15 @@ class Outbox:
             )
 
     def _save_state(self, **changes: Any) -> None:
-        """One after the other, so that the newest state is the last one written."""
+        """One after the other, so that the newest state is the last one written.
+
+        An epoch in memory alone is not said to be closed: after a kill it would be left out for good.
+        """
         try:
             with self._saving:
                 with self._changed:
-                    state = replace(self.state, **changes)
+                    safe = min([self.state.next_epoch, *(parcel.epoch for parcel in self._memory)])
+                    state = replace(self.state, next_epoch=safe, **changes)
                 self.folder.write_state(state)
         except OSError as fault:
             self._trouble(f"{self.folder.path} cannot be written to ({fault.strerror}).")

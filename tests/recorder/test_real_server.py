@@ -128,14 +128,31 @@ def torchrun(url: str, spool: Path, *more: str) -> subprocess.CompletedProcess[s
 def test_two_processes_of_which_one_is_killed(here: str, tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     assert torchrun(here, spool, "1:1", "").returncode != 0
-    again = torchrun(here, spool, "", "resume")
+    again = torchrun(here, spool, "", "resume", str(tmp_path))
     assert again.returncode == 0, again.stderr
     assert "next 0 1" in again.stdout
     with Client() as client:
         loss = client.runs.curves("ranks")
         closed = list(client.runs.epochs("ranks"))
         assert client.runs.get("ranks").state == "finished"
+        drawn = client.runs.curves("drawn"), client.runs.curves("drawn", "count")
     assert loss.shape == (7, 3)
     assert not np.isnan(loss).any()
     assert [one.metrics["coverage"] for one in closed] == [1, 1, 1]
     assert list(spool.iterdir()) == []
+    check_drawn(tmp_path, *drawn)
+
+
+def check_drawn(folder: Path, losses: np.ndarray, counts: np.ndarray) -> None:
+    """With replacement: the mean over all that both processes saw of an example, and how often that was."""
+    seen = [np.load(folder / f"rank{rank}.npy") for rank in (0, 1)]
+    often = 0
+    for row in range(7):
+        for epoch in range(2):
+            each = [[loss for e, r, loss in one if (e, r) == (epoch, row)] for one in seen]
+            values = each[0] + each[1]
+            expected = sum(values) / len(values) if values else np.nan
+            np.testing.assert_allclose(losses[row, epoch], expected, rtol=1e-5)
+            assert max(counts[row, epoch], 0) == len(values)
+            often += min(len(each[0]), len(each[1])) > 1 and len(each[0]) != len(each[1])
+    assert often > 2, "some are seen several times by both, and not equally often"
