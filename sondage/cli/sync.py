@@ -14,7 +14,7 @@ from sondage.client import Client
 from sondage.errors import InvalidInput
 from sondage.recorder.run import STATES
 from sondage.recorder.spool import DEFAULT_SPOOL, RunSpec
-from sondage.recorder.sync import Synced
+from sondage.recorder.sync import Synced, rename
 from sondage.recorder.sync import sync as send
 
 
@@ -29,6 +29,9 @@ def sync(
     force: Annotated[
         bool, typer.Option("--force", help="Do without ranks whose parts are not here.")
     ] = False,
+    rename_to: Annotated[
+        str | None, typer.Option("--rename", help="Send the one run of the folder under another name.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Send what was recorded while the server was away, and delete it here once it has arrived."""
@@ -40,6 +43,8 @@ def sync(
         url = connection.url or spec.url
         return Client(url, os.environ.get("SONDAGE_KEY"), spec.project)
 
+    if rename_to is not None:
+        folder = rename(folder, rename_to)
     # Where nothing was ever recorded there is no folder, and nothing to send; one that was named must be there.
     missing = folder == Path(DEFAULT_SPOOL) and not folder.exists()
     done = [] if missing else list(send(folder, make_client, end=end, force=force))

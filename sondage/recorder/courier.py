@@ -25,6 +25,10 @@ class NotYet(Unavailable):
     """Another rank is not as far. Nothing is wrong."""
 
 
+class NameTaken(Conflict):
+    """Another training has begun a run of this name meanwhile, or this one may not be gone on with."""
+
+
 class Look(NamedTuple):
     """What the server has before a recording begins."""
 
@@ -95,8 +99,18 @@ class Courier:
         return Look(dataset.num_examples, there.next_epoch)
 
     def begin(self) -> None:
-        """Make the run, or go on with it. Done twice it does no harm."""
-        recorded = self.client.recording.begin(self.spec, self._make_dataset(), resume=self._resume)
+        """Make the run, or go on with it. Done twice it does no harm.
+
+        Raises
+        ------
+        NameTaken
+            There is a run of this name that is not this one's.
+        """
+        dataset = self._make_dataset()
+        try:
+            recorded = self.client.recording.begin(self.spec, dataset, resume=self._resume)
+        except Conflict as fault:
+            raise NameTaken(str(fault)) from None
         self.num_rows, self.next_epoch = recorded.run.num_rows, recorded.next_epoch
         if self.probes and not recorded.next_epoch:
             self.client.recording.plant(recorded.run.id, self.probes)

@@ -386,13 +386,14 @@ class Run:
     # ---- the end
 
     def _say_what_is_left(self) -> None:
-        outbox = self._parts.outbox
+        outbox, sender = self._parts.outbox, self._parts.sender
         if outbox.state.next_epoch:
             LOG.warning(
-                "Run %s: the server does not have %d of its epochs, or not its end. Send them by: sondage sync %s",
+                "Run %s: the server does not have %d of its epochs, or not its end. %sSend them by: %s",
                 self.name,
                 outbox.pending,
-                outbox.folder.path,
+                "" if sender is None or sender.refused is None else f"{sender.refused} ",
+                f"sondage sync {outbox.folder.path}" if sender is None else sender.remedy,
             )
 
     def _at_exit(self) -> None:

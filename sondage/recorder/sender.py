@@ -6,7 +6,7 @@ import threading
 import time
 
 from sondage.errors import Conflict, InvalidInput, NotFound, SondageError
-from sondage.recorder.courier import Courier, NotYet
+from sondage.recorder.courier import Courier, NameTaken, NotYet
 from sondage.recorder.outbox import Outbox
 from sondage.recorder.trouble import Trouble
 
@@ -22,6 +22,8 @@ class Sender:
 
     def __init__(self, outbox: Outbox, courier: Courier, trouble: Trouble) -> None:
         self.refused: SondageError | None = None
+        self.remedy = f"sondage sync {outbox.folder.path}"
+        """By which command the user sends what is left."""
         self._outbox = outbox
         self.courier = courier
         self._trouble = trouble
@@ -92,8 +94,10 @@ class Sender:
         if self._stopped:
             return
         self.refused = fault
+        if isinstance(fault, NameTaken):
+            self.remedy = f"{self.remedy} --rename NAME"
         self._trouble(
-            f"The server refused what was recorded: {fault} It stays in {self._outbox.folder.path}; once that is "
-            f"put right: sondage sync {self._outbox.folder.path}."
+            f"The server refused what was recorded: {fault} It stays in {self._outbox.folder.path}; once this training "
+            f"has ended and that is put right: {self.remedy}."
         )
         self._ended.set()

@@ -326,6 +326,13 @@ def _give_way(folder: RunFolder) -> None:
         holder.give_way()
 
 
+def checked_name(field: str, name: str) -> str:
+    """Of a run or dataset. Raises InvalidInput where the server would not take it."""
+    if not 0 < len(name) <= 200 or any(sign in "/\\" or ord(sign) < 32 for sign in name):
+        raise InvalidInput(f"{field} is {name!r}: 1 to 200 signs, no slash.", field=field)
+    return name
+
+
 def run_folders(spool: Path) -> list[Path]:
     """Folders of runs below a spool, or the folder itself when it is one."""
     if (spool / "run.json").is_file():

@@ -24,7 +24,7 @@ from sondage.recorder.parts import CROSS_ENTROPY, FROM_LOGITS, Parts
 from sondage.recorder.ranks import Ranks, ranks
 from sondage.recorder.run import Run
 from sondage.recorder.sender import REFUSALS, Sender
-from sondage.recorder.spool import DEFAULT_SPOOL, RunFolder, RunSpec
+from sondage.recorder.spool import DEFAULT_SPOOL, RunFolder, RunSpec, checked_name
 from sondage.recorder.trouble import Trouble
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def init(
     spec = RunSpec(
         url=url,
         project=project,
-        dataset=_checked_name("dataset", dataset),
+        dataset=checked_name("dataset", dataset),
         run=_run_name(run, dataset, process),
         num_epochs=num_epochs,
         num_examples=examples.num_examples,
@@ -270,13 +270,7 @@ def _protocol(given: Mapping[str, Any] | None, training_loss: str | None) -> dic
 
 def _run_name(run: str | None, dataset: str, process: Ranks) -> str:
     if run is not None:
-        return _checked_name("run", run)
+        return checked_name("run", run)
     if process.world_size > 1:
         raise InvalidInput("Several processes record one run: name it, the same in each.", field="run")
     return f"{dataset[:170]}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-
-
-def _checked_name(field: str, name: str) -> str:
-    if not 0 < len(name) <= 200 or any(sign in "/\\" or ord(sign) < 32 for sign in name):
-        raise InvalidInput(f"{field} is {name!r}: 1 to 200 signs, no slash.", field=field)
-    return name

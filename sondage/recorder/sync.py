@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sondage.errors import Conflict, InvalidInput, SondageError
-from sondage.recorder.courier import Courier, NotYet
-from sondage.recorder.spool import RunFolder, RunSpec, run_folders
+from sondage.recorder.courier import Courier, NameTaken, NotYet
+from sondage.recorder.spool import RunFolder, RunSpec, checked_name, run_folders
 
 if TYPE_CHECKING:
     from sondage.client import Client
@@ -57,6 +57,10 @@ def sync(
         synced = Synced(str(path))
         try:
             _sync_run(path, make_client, synced, end, force)
+        except NameTaken as fault:
+            synced.fault = NameTaken(
+                f"{fault} To keep both, send what waits here under another name: sondage sync {path} --rename NAME."
+            )
         except SondageError as fault:
             synced.fault = fault
         except OSError as fault:
@@ -66,9 +70,65 @@ def sync(
         yield synced
 
 
+def rename(spool: Path, name: str) -> Path:
+    """Give the run of a folder another name, as long as the server has nothing of it.
+
+    Ranks whose parts are on other machines are to be given the same name there.
+
+    Parameters
+    ----------
+    spool : path
+        The folder of one run, or a spool folder with no other run in it.
+
+    Returns
+    -------
+    The run's folder, which goes by the new name.
+
+    Raises
+    ------
+    InvalidInput
+        There is no run, or there are several; or the name is none.
+    Conflict
+        Somebody records or sends the run; the server has epochs of it; or another run of the new name waits here.
+    """
+    checked_name("--rename", name)
+    found = run_folders(spool) if spool.is_dir() else []
+    if len(found) != 1:
+        raise InvalidInput(
+            f"{spool} holds {len(found) or 'no'} runs, and one can be renamed: name its folder.",
+            field="folder",
+        )
+    folders = _folders(found[0])
+    try:
+        for folder in folders:
+            folder.acquire()
+        return _renamed(folders, name)
+    finally:
+        for folder in folders:
+            folder.release()
+
+
+def _renamed(folders: list[RunFolder], name: str) -> Path:
+    path, spec = folders[0].path, folders[0].spec()
+    if spec is None:
+        raise InvalidInput(f"{path} has no run.json: it is not the folder of a run.", field="folder")
+    sent = max(folder.state().sent_epochs for folder in folders)
+    if sent:
+        raise Conflict(
+            f"The server has {sent} epochs of run {spec.run!r} from {path}, which are not here any more: they stay "
+            "under that name, and so does the rest."
+        )
+    new = replace(spec, run=name)
+    target = RunFolder.of(path.parent, new, 0).path
+    if target != path and target.exists():
+        raise Conflict(f"A run named {name!r} waits in {target} already: choose another name.")
+    folders[0].write_spec(new)  # first: whatever the folder is called, what it holds is sent under this name
+    path.rename(target)
+    return target
+
+
 def _sync_run(path: Path, make_client: MakeClient, synced: Synced, end: str | None, force: bool) -> None:
-    # The lowest rank comes last: it ends the run.
-    folders = [RunFolder(path, rank) for rank in sorted(_ranks(path), reverse=True)] or [RunFolder(path, 0)]
+    folders = _folders(path)
     spec = folders[0].spec()
     if spec is None:
         raise InvalidInput(f"{path} has no run.json: it is not the folder of a run.")
@@ -122,6 +182,11 @@ def _end_rank(
 
 def _courier(folder: RunFolder, spec: RunSpec, client: Client) -> Courier:
     return Courier(client, spec, folder.rank, folder.dataset(), probes=folder.probes())
+
+
+def _folders(path: Path) -> list[RunFolder]:
+    """One per process; the lowest rank comes last: it ends the run."""
+    return [RunFolder(path, rank) for rank in sorted(_ranks(path), reverse=True)] or [RunFolder(path, 0)]
 
 
 def _ranks(path: Path) -> list[int]:
