@@ -5,7 +5,8 @@
 DATA_FOLDER holds mnist.npz, cifar10_train.parquet, trec.parquet and adult.parquet; what is missing is left out. Each
 row starts from nothing: an own data folder, an own server with its worker, and the commands of the README. Wall times
 include everything from the command to its end; the peak of memory is that of all processes of the server together
-(shared pages counted once per process), sampled ten times a second.
+(shared pages counted once per process), sampled ten times a second. Notes that stand below the marker in the page of
+--out are kept.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.pages import notes_of, write_page
 from sondage.client import Client
 from tools.found import NAMES, Found, found_by_method
 
@@ -69,7 +71,7 @@ def main() -> int:
         rows.append(measure(name, path, options))
         print(_as_text(rows[-1]), flush=True)
     if arguments.out:
-        arguments.out.write_text(_as_markdown(rows))
+        write_page(arguments.out, _as_markdown(rows))
     print(json.dumps({"benchmark": "first_light", "figures": {row.name: asdict(row) for row in rows}}))
     return 0 if rows else 1
 
@@ -228,8 +230,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="*", choices=ROWS)
     parser.add_argument("--quick", action="store_true", help="only the smallest one")
     parser.add_argument("--check", action="store_true", help="has no bar: for `make bench`")
-    parser.add_argument("--out", type=Path, help="write the table to this file")
-    return parser.parse_args()
+    parser.add_argument(
+        "--out", type=Path, help="write the table to this file; notes below its marker are kept"
+    )
+    arguments = parser.parse_args()
+    if arguments.out:
+        try:
+            notes_of(arguments.out)
+        except ValueError as fault:  # said before half an hour of measuring, not after it
+            parser.error(str(fault))
+    return arguments
 
 
 if __name__ == "__main__":
