@@ -71,27 +71,30 @@ def create_app(settings: AppSettings, database: Database | None = None) -> FastA
         Opened and prepared by the caller, who closes it; opened at the start and closed at the end when not given.
     """
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        opened = await run_in_threadpool(open_prepared, settings) if database is None else database
-        await run_in_threadpool(sweep, settings, opened)
-        app.state.server = Server(
-            settings, opened, Columns(max_bytes=settings.score_cache_bytes), Payloads(settings.data_dir)
-        )
-        try:
-            yield
-        finally:
-            if database is None:
-                await run_in_threadpool(opened.close)
-
     app = FastAPI(
-        title="Sondage", version=VERSION, lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None
+        title="Sondage", version=VERSION, lifespan=_lifespan, openapi_url=None, docs_url=None, redoc_url=None
     )
+    app.state.given = (settings, database)
     errors.install(app)
     openapi.install(app)
     _add_routes(app)
     _add_middleware(app, settings)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings, database = app.state.given
+    opened = await run_in_threadpool(open_prepared, settings) if database is None else database
+    await run_in_threadpool(sweep, settings, opened)
+    app.state.server = Server(
+        settings, opened, Columns(max_bytes=settings.score_cache_bytes), Payloads(settings.data_dir)
+    )
+    try:
+        yield
+    finally:
+        if database is None:
+            await run_in_threadpool(opened.close)
 
 
 def open_prepared(settings: AppSettings) -> Database:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from app.main import create_app, prepare
+from app.main import prepare
 from app.settings import AppSettings
 from store.engine import Database
-from tests.api.worlds import BASE, Client, World, fill, make_settings
+from tests.api.worlds import BASE, Client, World, fill, make_settings, served
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def settings(tmp_path: Path) -> AppSettings:
 def empty(settings: AppSettings, database: Database) -> Iterator[World]:
     """A server with nothing in it."""
     prepare(database, settings)
-    with Client(create_app(settings, database), base_url=BASE) as client:
+    with Client(served(settings, database), base_url=BASE) as client:
         yield World(client, database, settings)
 
 
@@ -46,5 +46,5 @@ def read_world(
     """The same for a whole module of tests that only read."""
     settings, database = make_settings(tmp_path_factory.mktemp("data")), make_database()
     prepare(database, settings)
-    with Client(create_app(settings, database), base_url=BASE) as client:
+    with Client(served(settings, database, scope="module"), base_url=BASE) as client:
         yield fill(World(client, database, settings))
