@@ -197,7 +197,8 @@ def merge(session: Session, *, run: Run, recording: Recording, epoch: int) -> No
     for shard in range(num_shards(run.num_rows)):
         for name, number in _merge_shard(session, run, recording, epoch, ranks, shard).items():
             seen[name] += number
-    session.execute(delete(CurvePart).where(CurvePart.run_id == run.id, CurvePart.epoch == epoch))
+    # Those of epochs before, too: behind this one they cannot be closed any more.
+    session.execute(delete(CurvePart).where(CurvePart.run_id == run.id, CurvePart.epoch <= epoch))
     missing = sorted(set(range(recording.world_size)) - set(ranks))
     of_all = {"counts": seen, "coverage": coverage(session, run, seen), "missing_ranks": missing or None}
     known = {name: value for name, value in of_all.items() if value is not None}
