@@ -52,7 +52,7 @@ async def post_records(
 
     Tables (Parquet, CSV, Arrow) have a line per example and epoch: `key` or `row`, `epoch`, and channels. A `.npy`
     matrix has a row per row of the run and a column per epoch. JSON lines are the training dynamics that Dataset
-    Cartography writes: `guid`, `logits_epoch_<n>`, `gold`.
+    Cartography writes: `guid`, `logits_epoch_<n>`, `gold`. Up to 1 GiB at once, of the body and of the numbers in it.
     """
     kind = media_type(request)
     await run_in_threadpool(session.commit)  # or a slow client holds a transaction open for hours

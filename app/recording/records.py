@@ -6,6 +6,7 @@ and the keys of its dataset.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ MAX_BYTES = 1024**3
 """Of a body once unpacked, and of the curves that are made of it: more go in several requests."""
 LISTED_ROWS = 100
 SHOWN_CHARACTERS = 100
+MAX_HEADER_BYTES = 65_536
 PARQUET, CSV, NPY = "application/vnd.apache.parquet", "text/csv", "application/x-npy"
 JSON_LINES = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines")
 CARTOGRAPHY = ("loss", "margin", "predicted")
@@ -91,11 +93,45 @@ def _table(path: Path, media_type: str, target: Target) -> pa.Table:
         if media_type == PARQUET:
             return _parquet(path, target)
         if media_type == CSV:
-            kinds = {"key": pa.string(), "epoch": pa.int64(), "row": pa.int64()}
-            return pa.csv.read_csv(path, convert_options=pa.csv.ConvertOptions(column_types=kinds))
+            return _csv(path, target)
         return read_stream(path, max_rows=MAX_BYTES)
     except (pa.ArrowException, OSError) as fault:
         raise InvalidInput(f"The body cannot be read as {media_type}: {fault}.", field="body") from None
+
+
+def _csv(path: Path, target: Target) -> pa.Table:
+    """Block by block, counted as they come: a cell of one byte, or of none, is a number of eight."""
+    _check_names(_header(path), target)
+    kinds = dict.fromkeys(target.channels, pa.float64())  # else the first block would decide for all
+    kinds |= {"key": pa.string(), "epoch": pa.int64(), "row": pa.int64()}
+    options = pa.csv.ConvertOptions(column_types=kinds)
+    with pa.csv.open_csv(path, convert_options=options) as blocks:
+        found, held = [], 0
+        for block in blocks:
+            held += block.nbytes
+            _check_held(held)
+            found.append(block)
+        return _with_whole_numbers(pa.Table.from_batches(found, blocks.schema), target)
+
+
+def _header(path: Path) -> list[str]:
+    """Names of the columns, looked at before room is made for any of them."""
+    with path.open("rb") as file:
+        line = file.readline(MAX_HEADER_BYTES)
+    if len(line) == MAX_HEADER_BYTES and not line.endswith(b"\n"):
+        raise InvalidInput(
+            f"The first line is longer than {MAX_HEADER_BYTES:,} bytes; it names the columns.", field="body"
+        )
+    return list(pa.csv.read_csv(pa.BufferReader(line)).column_names)
+
+
+def _with_whole_numbers(table: pa.Table, target: Target) -> pa.Table:
+    """Channels of whole numbers as such, where they are: `1.0` is one."""
+    for place, name in enumerate(table.column_names):
+        if name in target.channels and target.channels[name].startswith("int"):
+            with suppress(pa.ArrowInvalid):  # what is not whole is refused later, with its channel
+                table = table.set_column(place, name, table.column(name).cast(pa.int64()))
+    return table
 
 
 def _parquet(path: Path, target: Target) -> pa.Table:
@@ -126,7 +162,8 @@ def _width(schema: pa.Schema) -> int:
 def _check_held(num_bytes: int) -> None:
     if num_bytes > MAX_BYTES:
         raise InvalidInput(
-            f"The file holds more than {MAX_BYTES:,} bytes; send fewer epochs at once.", field="body"
+            f"The file holds more than {MAX_BYTES:,} bytes once its numbers are read; send fewer epochs at once.",
+            field="body",
         )
 
 
@@ -141,8 +178,7 @@ def _of_table(table: pa.Table, target: Target) -> Matrices:
     return _matrices(dict(found.channels), target, list(found.epochs), None, table.num_rows)
 
 
-def _check_columns(table: pa.Table, target: Target) -> None:
-    there = table.column_names
+def _check_names(there: list[str], target: Target) -> None:
     known = {"key", "row", "epoch", *target.channels}
     unknown = [name for name in there if name not in known]
     if unknown or len(set(there)) < len(there):
@@ -155,6 +191,11 @@ def _check_columns(table: pa.Table, target: Target) -> None:
         raise InvalidInput(
             "The columns are key or row (one of them), epoch, and at least one channel.", field="body"
         )
+
+
+def _check_columns(table: pa.Table, target: Target) -> None:
+    there = table.column_names
+    _check_names(there, target)
     for name in ("epoch", "row"):
         if name in there and not pa.types.is_integer(table.column(name).type):
             raise InvalidInput(

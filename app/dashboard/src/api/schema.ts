@@ -556,7 +556,7 @@ export interface paths {
          *
          *     Tables (Parquet, CSV, Arrow) have a line per example and epoch: `key` or `row`, `epoch`, and channels. A `.npy`
          *     matrix has a row per row of the run and a column per epoch. JSON lines are the training dynamics that Dataset
-         *     Cartography writes: `guid`, `logits_epoch_<n>`, `gold`.
+         *     Cartography writes: `guid`, `logits_epoch_<n>`, `gold`. Up to 1 GiB at once, of the body and of the numbers in it.
          */
         post: operations["post_records_api_v1_projects__project__runs__run_id__records_post"];
         delete?: never;
