@@ -11,7 +11,7 @@ from PIL import Image
 from sqlalchemy.orm import Session
 
 from app.deps import Server
-from sondage.errors import InvalidInput, Unsupported
+from sondage.errors import InvalidInput
 from sondage.probes.categories import CATEGORIES, Category, unknown_category
 from sondage.probes.suite import Generator, SuiteDefinition
 from sondage.wire import Job, SuiteExamples
@@ -76,15 +76,13 @@ def examples_as_npz(server: Server, session: Session, suite: Suite) -> bytes:
     """All that planting them elsewhere needs, as an archive of arrays without pickles.
 
     `definition` (JSON), `class_names`, `keys`, `labels`, `categories`, `roles`, and the inputs: `pixels` uint8
-    (n, height, width, channels), `values` float32 (n, d), or `bytes` and `offsets` of PNGs (`form` says `pictures`) or
-    of texts in UTF-8.
+    (n, height, width, channels), `values` float32 (n, d), or `bytes` and `offsets` of PNGs (`form` says `pictures`), of
+    texts in UTF-8, or of rows of tables as JSON objects, null where a category is missing.
 
     Raises
     ------
     InvalidInput
         The suite brings no examples along, or too many bytes of them.
-    Unsupported
-        They are rows of tables.
     """
     if suite.examples_dataset_id is None:
         raise InvalidInput(
@@ -109,11 +107,6 @@ def examples_as_npz(server: Server, session: Session, suite: Suite) -> bytes:
 
 
 def _inputs(payload: Payload) -> dict[str, Any]:
-    if payload.form is Form.TABLE:
-        raise Unsupported(
-            "Rows of tables are planted by a worker's training alone; in a loop of your own pass OwnExamples.",
-            field="suite_id",
-        )
     if (payload.folder / payload.form.file_name).stat().st_size > LARGEST_BYTES:
         raise InvalidInput(
             f"The examples are more than {LARGEST_BYTES:,} bytes: upload fewer as a suite.", field="suite_id"
@@ -122,6 +115,9 @@ def _inputs(payload: Payload) -> dict[str, Any]:
         return {str(payload.form): payload.array}
     if payload.form is Form.TEXTS:
         return _joined([str(text).encode() for text in payload.column("text")])
+    if payload.form is Form.TABLE:
+        rows = (row for batch in payload.batches() for row in batch.to_pylist())
+        return _joined([json.dumps(row, ensure_ascii=False).encode() for row in rows])
     return _joined([_png(payload.picture(row)) for row in range(payload.num_rows)])
 
 

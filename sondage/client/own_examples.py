@@ -12,7 +12,7 @@ import numpy as np
 
 from sondage.client.extras import pillow_image
 from sondage.errors import Unavailable
-from sondage.probes.own import OwnExamples, OwnSuite
+from sondage.probes.own import OwnExamples, OwnSuite, TableRow
 from sondage.probes.suite import SuiteDefinition
 
 
@@ -50,5 +50,7 @@ def _inputs(arrays: Mapping[str, Any]) -> list[Any]:
     parts = [whole[start:end] for start, end in pairwise(arrays["offsets"].tolist())]
     if form == "texts":
         return [part.decode() for part in parts]
+    if form == "table":
+        return [TableRow(json.loads(part)) for part in parts]
     image = pillow_image()
     return [np.asarray(image.open(io.BytesIO(part))) for part in parts]

@@ -16,6 +16,10 @@ from sondage.probes.plan import known_roles
 from sondage.probes.suite import Generator, SuiteDefinition
 
 
+class TableRow(dict[str, Any]):
+    """A row of a table, as the server holds it: whole or floating numbers, words, None where a category is missing."""
+
+
 @dataclass(frozen=True)
 class OwnExamples:
     """Inputs that the train set does not hold, each with the label that the training is told, and what it is.
@@ -23,7 +27,8 @@ class OwnExamples:
     Parameters
     ----------
     inputs : sequence, length n
-        In the form that the train set has: or uint8 pictures (height, width[, channels]), texts, vectors of floats.
+        In the form that the train set has: or uint8 pictures (height, width[, channels]), texts, vectors of floats,
+        `TableRow` for a train set whose inputs are mappings of column to value.
     labels : sequence of int
         From 0, in the order of `class_names`, or else of the train set's classes.
     categories : sequence of str

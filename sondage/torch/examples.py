@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,12 @@ REFERENCE_ROWS = 2_000
 """Words and columns are drawn from so many examples at most."""
 _LABEL_KEYS = ("label", "labels")
 _CHANNELS = (1, 2, 3, 4)
+
+
+class Columns(Enum):
+    """In place of a name: the input is a row of a table."""
+
+    ALL = "all entries but the label"
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,13 @@ class Form:
             field="dataset",
         )
 
+    def of_rows(self, example: Any) -> Form:
+        """The same, for inputs that are rows of a table: the one mapping in the example, or all but the label."""
+        if not isinstance(example, Mapping):
+            return self
+        inner = [name for name, value in example.items() if isinstance(value, Mapping)]
+        return replace(self, input_key=inner[0] if len(inner) == 1 else Columns.ALL)
+
     def label_of(self, example: Any) -> Any:
         return example[self.label_key]
 
@@ -61,6 +75,8 @@ class Form:
                 f"Which of {', '.join(example)} is the input cannot be told: pass input_key=.",
                 field="input_key",
             )
+        if self.input_key is Columns.ALL:
+            return {name: value for name, value in example.items() if name != self.label_key}
         return example[self.input_key]
 
     def with_label(self, example: Any, label: int) -> Any:
@@ -70,7 +86,15 @@ class Form:
         return _replaced(example, self.label_key, kind)
 
     def with_input(self, example: Any, value: Any) -> Any:
-        return _replaced(example, self.input_key, value)
+        if self.input_key is not Columns.ALL:
+            return _replaced(example, self.input_key, value)
+        if not isinstance(value, Mapping):
+            raise InvalidInput(
+                f"transform gave a {type(value).__name__}: where columns stand beside the label, it gives a mapping. "
+                "Or let examples be (mapping, label).",
+                field="transform",
+            )
+        return {**example, **value}
 
 
 def plain_label(label: Any) -> int:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from torch import Tensor, from_numpy
 
 from sondage.errors import InvalidInput, Unsupported
-from sondage.probes.own import OwnExamples
+from sondage.probes.own import OwnExamples, TableRow
 from sondage.torch.examples import kind_of
 from sondage.types import AnyArray
 
@@ -22,12 +22,12 @@ def inputs_like(sample: Any, examples: OwnExamples) -> list[Any]:
 
     Inputs of the sample's own type, dtype and shape stay as they are, whatever they are. uint8 pictures become arrays
     or tensors with the sample's place of the channels, or PIL pictures of its mode; grey and colour are turned into
-    each other. Vectors become the sample's dtype.
+    each other. Vectors become the sample's dtype. Rows of tables get the sample's columns, each in its kind of value.
 
     Raises
     ------
     InvalidInput
-        A picture or vector has another size than the sample.
+        A picture or vector has another size than the sample; a row lacks a column, or has another kind of value in it.
     Unsupported
         An input cannot be brought into the sample's form.
     """
@@ -35,6 +35,8 @@ def inputs_like(sample: Any, examples: OwnExamples) -> list[Any]:
 
 
 def _like(sample: Any, value: Any, key: str) -> Any:
+    if isinstance(value, TableRow):
+        return _row(sample, value, key)
     if _is_alike(sample, value):
         return value
     kind, wanted = _kind(value), _kind(sample)
@@ -45,6 +47,50 @@ def _like(sample: Any, value: Any, key: str) -> Any:
             field="suite",
         )
     return _picture(sample, value, key) if kind == "image" else _vector(sample, value, key)
+
+
+def _row(sample: Any, row: TableRow, key: str) -> dict[Any, Any]:
+    if not isinstance(sample, Mapping):
+        raise Unsupported(
+            f"Example {key!r} is a row of a table and the train set's inputs are {_described(sample)}: plant into "
+            "mappings of column to value, and make features of them by plant(transform=…).",
+            field="suite",
+        )
+    absent = [name for name in sample if name not in row]
+    if absent:
+        raise InvalidInput(
+            f"Example {key!r} has no column {absent[0]!r}, which the train set's inputs have; it has {', '.join(row)}.",
+            field="suite",
+        )
+    return {
+        name: _cell(cell, row[name], f"Column {name!r} of example {key!r}") for name, cell in sample.items()
+    }
+
+
+def _cell(sample: Any, value: Any, what: str) -> Any:
+    """One value in the sample's kind; as it is where the sample's is missing."""
+    if sample is None or value is None:
+        return value
+    is_scalar = isinstance(sample, np.generic) or (isinstance(sample, Tensor) and not sample.dim())
+    plain = sample.item() if is_scalar else sample
+    if isinstance(plain, bool):
+        value = {"true": True, "false": False}.get(value, value)
+    if not _fits(plain, value):
+        raise InvalidInput(
+            f"{what} is {value!r}; the train set has {type(sample).__name__} there, such as {plain!r}: give both in "
+            "one form.",
+            field="suite",
+        )
+    return sample.new_tensor(value) if isinstance(sample, Tensor) else type(sample)(value)
+
+
+def _fits(plain: Any, value: Any) -> bool:
+    """Is a value of the kind that the train set has there? Whole numbers are floats, too, and `2.0` is whole."""
+    if isinstance(plain, bool | str):
+        return isinstance(value, type(plain))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return isinstance(plain, float) or (isinstance(plain, int) and float(value).is_integer())
 
 
 def _is_alike(sample: Any, value: Any) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sondage.errors import InvalidInput
-from sondage.probes.own import OwnSuite
+from sondage.probes.own import OwnSuite, TableRow
 from sondage.probes.plan import plan_probes
 from sondage.probes.planted import PlantedProbe, planted_examples, planted_probes
 from sondage.probes.suite import SuiteDefinition, default_suite
@@ -109,6 +109,8 @@ def plant(
     own = suite if isinstance(suite, OwnSuite) else None
     definition = _definition(suite)
     form = Form.of(dataset, input_key, label_key)
+    if own is not None and input_key is None and isinstance(own.examples.inputs[0], TableRow):
+        form = form.of_rows(dataset[0])
     given = _labels(dataset, labels, form)
     positions = np.arange(len(dataset))
     own_rows = _rows(dataset, rows)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from sondage.client.own_examples import own_suite
+from sondage.probes.own import TableRow
 from sondage.probes.plan import known_roles
 from sondage.probes.suite import SuiteDefinition
 from store import curves, projects, runs, suites, taggings, tags
@@ -216,18 +217,20 @@ def test_the_examples_are_sent_to_be_planted_elsewhere(mine: Mine) -> None:
     assert "no examples of its own" in problem["detail"]
 
 
-def test_texts_are_sent_and_tables_are_not(world: World) -> None:
+def test_texts_and_rows_of_tables_are_sent(world: World) -> None:
     with transaction(world.database.engine) as session:
         project = projects.by_name(session, name="default")
         keys = [f"own-{place}" for place in range(OWN)]
         texts = add_dataset(session, project, "t", "text", keys, ["train"] * OWN)
         write_texts(world.settings.data_dir / texts.payload, [f"wörd {place}" for place in range(OWN)])
         table = add_dataset(session, project, "u", "table", keys, ["train"] * OWN)
-        write_table(world.settings.data_dir / table.payload, [1.0] * OWN, ["cook"] * OWN)
+        write_table(world.settings.data_dir / table.payload, [0.1] * OWN, ["côok", None] * (OWN // 2))
         numbers = add_own(session, project, texts).id, add_own(session, project, table, seed=1).id
     content = world.client.get(f"{world.url}/suites/{numbers[0]}/examples").content
     assert own_suite(content, 1).examples.inputs == [f"wörd {place}" for place in range(OWN)]
-    assert "worker" in world.get(f"/suites/{numbers[1]}/examples", 422)["detail"]
+    rows = own_suite(world.client.get(f"{world.url}/suites/{numbers[1]}/examples").content, 2).examples.inputs
+    assert rows == [TableRow(age=0.1, job="côok"), TableRow(age=0.1, job=None)] * (OWN // 2)
+    assert all(type(row) is TableRow for row in rows)
     with np.load(io.BytesIO(content)) as arrays:
         assert json.loads(str(arrays["definition"]))["name"] == "mine"
 

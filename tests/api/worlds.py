@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -172,9 +172,12 @@ def write_texts(folder: Path, texts: list[str]) -> None:
         writer.publish(folder)
 
 
-def write_table(folder: Path, ages: list[float], jobs_held: list[str]) -> None:
+def write_table(folder: Path, ages: list[float], jobs_held: Sequence[str | None]) -> None:
     schema = pa.schema([("age", pa.float64()), ("job", pa.string())])
-    columns = (Column("age", "numeric"), Column("job", "categorical", tuple(sorted(set(jobs_held)))))
+    columns = (
+        Column("age", "numeric"),
+        Column("job", "categorical", tuple(sorted({job for job in jobs_held if job is not None}))),
+    )
     with PayloadWriter(folder.parent) as writer:
         writer.start(Form.TABLE, schema=schema, columns=columns)
         writer.add(pa.RecordBatch.from_pydict({"age": ages, "job": jobs_held}, schema=schema))
