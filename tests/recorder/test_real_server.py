@@ -97,7 +97,7 @@ def test_a_run_aborted_on_the_server_goes_on_where_it_trains(
         assert time.monotonic() - started < 10, "a refusal is not waited for"
         said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
         number = client.runs.number("ended")
-        assert len([text for text in said if "is aborted" in text]) == 1
+        assert len([text for text in said if "refused what was recorded" in text]) == 1
         assert f"sondage run reopen {number}" in said[0]
         assert client.runs.get("ended").epochs_done == 1
         assert main(["sync"]) != 0, "as long as it is closed"
