@@ -48,7 +48,7 @@ Times = tuple[float, float]
 def main() -> int:
     arguments = _arguments()
     with tempfile.TemporaryDirectory(prefix="sdg-", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        times = _measure(Path(folder), 100 if arguments.quick else 1000)
+        times = _measure(Path(folder), 100 if arguments.quick else 900)
     figures = {name: _quantiles(values) for name, values in times.items()}
     bare, written = (figures[name]["p50_ms"] for name in ("bare", "written"))
     print(f"{'':<8} {'p50':>9} {'p95':>9} {'processor':>10}  × bare  × written")
