@@ -112,18 +112,22 @@ async def put_block(
     """
     sent = Sent(rank, channel, epoch, shard, num_rows, dtype, media_type(request), encoding(request))
 
-    # Two hops to another thread in place of one per dependency: on a machine that trains, each may wait its turn.
-    def owner() -> int:
-        with transaction(server.database.engine) as session:
-            principal = get_principal(SecurityScopes(["record"]), server, session, credentials)
-            return get_project(project, principal, session).id
+    # Few hops to another thread in place of one per dependency: on a machine that trains, each may wait its turn.
+    def owner(session: Session) -> int:
+        principal = get_principal(SecurityScopes(["record"]), server, session, credentials)
+        return get_project(project, principal, session).id
 
-    project_id = await run_in_threadpool(owner)  # before anything of the body is kept
+    def check() -> None:
+        with transaction(server.database.engine) as session:
+            owner(session)
+
+    if not server.settings.is_open:
+        await run_in_threadpool(check)  # before anything of a stranger's body is kept
     body = await received(request, max_bytes=MAX_BYTES)
 
     def store() -> bool:
         with transaction(server.database.engine) as session:
-            return _store_block(session, project_id, run_id, sent, body)
+            return _store_block(session, owner(session), run_id, sent, body)
 
     stored = await run_in_threadpool(store)
     return BlockStored(channel=channel, epoch=epoch, shard=shard, rank=rank, repeated=not stored)
