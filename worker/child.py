@@ -7,19 +7,23 @@ on macOS: it reads a pipe that only the worker holds open, and takes its whole g
 from __future__ import annotations
 
 import argparse
+import atexit
 import errno
+import gc
 import logging
 import os
 import signal
 import sys
 import threading
+from collections.abc import Callable, Mapping
 from types import FrameType
+from typing import Any
 
 from sondage.errors import JobAborted, SondageError, Unavailable
 from store import jobs
 from store.engine import open_database, transaction
 from worker.context import Work
-from worker.jobs import run_job
+from worker.jobs import job_of
 from worker.settings import WorkerSettings
 
 DONE, ENDED, TRY_AGAIN = 0, 3, 75
@@ -31,6 +35,7 @@ logger = logging.getLogger("worker.child")
 
 
 def main() -> int:
+    gc.disable()  # until all is imported
     arguments = _arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     _end_with_parent(arguments.parent_fd)
@@ -67,7 +72,7 @@ def main() -> int:
 def _settle(work: Work, kind: str) -> int:
     """Do the work; a fault of the work itself ends the job in `failed` with words that a user can act on."""
     try:
-        run_job(kind, work)
+        _imported(kind, work.arguments)(work)
     except (JobAborted, Unavailable):
         raise
     except SondageError as fault:
@@ -76,6 +81,18 @@ def _settle(work: Work, kind: str) -> int:
         logger.exception("job %d failed", work.job_id)
         _fail(work, _in_words(fault))
     return DONE
+
+
+def _imported(kind: str, arguments: Mapping[str, Any]) -> Callable[[Work], None]:
+    """What does the job, imported without looking for garbage: there is none, and what is there will stay.
+
+    With torch, the look takes 0.4 of 2.3 s of processor time.
+    """
+    try:
+        return job_of(kind, arguments)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _in_words(fault: Exception) -> str:
@@ -118,5 +135,20 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _leave_at_once(codes: list[int]) -> None:
+    """Without taking the interpreter apart, which takes 0.5 s of processor time with torch: nobody uses it again.
+
+    The last of the functions at exit: others, such as those of a user's own model, have been called before.
+    """
+    if codes:  # else an exception is on its way
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(codes[0])
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_codes: list[int] = []
+    atexit.register(_leave_at_once, exit_codes)
+    exit_codes.append(main())
+    sys.exit(exit_codes[0])

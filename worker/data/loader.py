@@ -47,6 +47,8 @@ class TrainingData:
     num_classes : int
     train_rows, validation_rows, displaced_rows : int64 arrays
         Trained on; measured on; examples whose place a probe took.
+    num_examples : int
+        N.
     """
 
     inputs: Inputs
@@ -55,6 +57,7 @@ class TrainingData:
     train_rows: Array
     validation_rows: Array
     displaced_rows: Array
+    num_examples: int
 
     @classmethod
     def assemble(
@@ -105,7 +108,8 @@ class TrainingData:
         if len(train_rows) < 2:
             raise InvalidInput(f"{len(train_rows)} rows are left to train on; at least 2 are needed.")
         validation = np.flatnonzero(split == SPLITS.index("validation"))
-        return cls(inputs, labels.astype(np.int64), num_classes, train_rows, validation, displaced)
+        given = labels.astype(np.int64)
+        return cls(inputs, given, num_classes, train_rows, validation, displaced, num_examples)
 
     @property
     def num_rows(self) -> int:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from worker.context import Work
 
 
-def run_job(kind: str, work: Work) -> None:
-    """Do a job of the kind `register`, `train` or `tag`, and settle it."""
-    if kind == "register" and "inputs" in work.arguments:
+def job_of(kind: str, arguments: Mapping[str, Any]) -> Callable[[Work], None]:
+    """What does a job of the kind `register`, `train` or `tag`, and settles it."""
+    if kind == "register" and "inputs" in arguments:
         from worker.jobs.add_inputs import add_inputs
 
-        add_inputs(work)
-    elif kind == "register":
+        return add_inputs
+    if kind == "register":
         from worker.jobs.register import register
 
-        register(work)
-    elif kind == "train":
+        return register
+    if kind == "train":
         from worker.jobs.train import train_run
 
-        train_run(work)
-    elif kind == "tag":
+        return train_run
+    if kind == "tag":
         from worker.jobs.tag import tag
 
-        tag(work)
-    else:
-        raise ValueError(f"unknown kind of job {kind!r}")
+        return tag
+    raise ValueError(f"unknown kind of job {kind!r}")

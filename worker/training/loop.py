@@ -23,9 +23,11 @@ import torch
 from sondage.errors import InvalidInput, JobAborted
 from sondage.recipe import Recipe
 from sondage.recorder import Channels, Recorder, Sink
+from sondage.tagging.agreement import look_epoch
 from sondage.torch import EpochBuffer
 from worker.data.loader import TrainingData, batch_bounds
 from worker.training.checkpoint import CheckpointStore
+from worker.training.look import look
 from worker.training.passes import Trainer, accuracy, evaluation_pass, training_pass
 
 _PROGRESS_SECONDS = 0.5
@@ -135,6 +137,9 @@ def train(
                 evaluation_pass(trainer, _evaluated_rows(data, recipe), recorder.log, watch.check)
 
             channels = recorder.collect()
+            if epoch == look_epoch(recipe.num_epochs):
+                seen = look(trainer, data, watch.check)
+                channels |= {} if seen is None else {"agreement": seen}
             metrics: dict[str, float | None] = _train_metrics(channels, data, recipe, epoch)
             metrics["validation_accuracy"] = accuracy(trainer, data.validation_rows, watch.check)
             metrics["examples_per_second"] = rate

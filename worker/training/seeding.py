@@ -13,7 +13,7 @@ import torch
 
 from sondage.errors import InvalidInput
 
-_PURPOSES = {"model": 1, "dropout": 2, "augment": 3, "statistics": 4}
+_PURPOSES = {"model": 1, "dropout": 2, "augment": 3, "statistics": 4, "look": 5}
 
 
 def permutation(seed: int, epoch: int, num: int) -> np.ndarray[Any, Any]:

@@ -47,7 +47,7 @@ for name, (modality, recipe) in RECIPES.items():
     with tempfile.TemporaryDirectory() as folder:
         training = make_data(modality), short(recipe, num_epochs=2, deterministic=name == "mlp"), Path(folder)
         with contextlib.suppress(JobAborted):
-            run(*training, should_stop=Stop(after=6))
+            run(*training, should_stop=Stop(after=9))
         assert list(Path(folder).rglob("*.ckpt")), name
         run(*training, start_epoch=1)
 sys.exit("torch._dynamo" in sys.modules)

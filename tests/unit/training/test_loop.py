@@ -46,6 +46,14 @@ def assert_same_curves(one, other):
     assert sorted(one.channels) == sorted(other.channels)
     for channel in ("loss", "margin", "predicted"):
         np.testing.assert_array_equal(one.curves(channel), other.curves(channel), err_msg=channel)
+    for epoch, channels in one.channels.items():
+        assert ("agreement" in channels) == ("agreement" in other.channels[epoch])
+        if "agreement" in channels:
+            np.testing.assert_array_equal(channels["agreement"], other.channels[epoch]["agreement"])
+
+
+LOOK_CALLS = 3
+"""Two batches and one block of the look at the features, in one epoch of a training."""
 
 
 class Stop:
@@ -192,7 +200,7 @@ def test_a_training_stopped_in_the_middle_of_an_epoch_goes_on_as_if_it_had_not(
     calls_an_epoch = 4 + (2 if recipe.evaluates else 0)
     sink = MemorySink()
     with pytest.raises(JobAborted):
-        run(data, recipe, tmp_path / "cut", sink=sink, should_stop=Stop(2 * calls_an_epoch + 2))
+        run(data, recipe, tmp_path / "cut", sink=sink, should_stop=Stop(2 * calls_an_epoch + LOOK_CALLS + 2))
     assert sorted(sink.channels) == [0, 1]
     run(data, recipe, tmp_path / "cut", sink=sink, start_epoch=2)
     assert_same_curves(whole, sink)
@@ -248,7 +256,7 @@ def test_lost_checkpoints_cost_time_but_no_curves(lost, make_data, tmp_path):
     whole = run(data, recipe, tmp_path / "whole")
     sink = MemorySink()
     with pytest.raises(JobAborted):
-        run(data, recipe, tmp_path / "cut", sink=sink, should_stop=Stop(4 * 4 + 1))
+        run(data, recipe, tmp_path / "cut", sink=sink, should_stop=Stop(4 * 4 + LOOK_CALLS + 1))
     for epoch in lost:
         (tmp_path / "cut" / f"epoch-{epoch:06d}.ckpt").write_bytes(b"")
     recorder = recorder_for(data, recipe, sink)

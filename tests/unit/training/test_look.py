@@ -1,0 +1,91 @@
+"""The look at the features: once in a training, of every row of the train split, of any model that allows it."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sondage.errors import JobAborted
+from sondage.tagging.agreement import look_epoch
+from tests.unit.training.test_loop import RECIPES, run, short
+from worker.training import look as module
+from worker.training.look import look
+from worker.training.passes import Trainer
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_is_looked_at_once(name, make_data, tmp_path):
+    modality, recipe = RECIPES[name]
+    split = np.repeat([0, 1, 2], [37, 8, 5])
+    data = make_data(modality, split=split, displaced=[2, 11])
+    sink = run(data, short(recipe, num_epochs=5), tmp_path)
+    assert [epoch for epoch, channels in sink.channels.items() if "agreement" in channels] == [look_epoch(5)]
+    found = sink.channels[look_epoch(5)]["agreement"]
+    assert np.isfinite(found[:37]).all(), "displaced ones too"
+    assert np.isnan(found[37:]).all()
+    assert np.abs(found[:37]).max() <= 1
+
+
+def test_probes_are_looked_at_and_do_not_vote(make_data):
+    def looked(label):
+        probes = {"probes": (np.zeros((5, 4), np.float32),), "probe_labels": np.full(5, label)}
+        data = make_data("vector", **probes)
+        return look(Trainer.build(data, short(RECIPES["linear"][1]), seed=0, device=CPU), data)
+
+    one, other = looked(0), looked(2)
+    assert np.isfinite(one).all()
+    np.testing.assert_array_equal(one[:50], other[:50])
+    assert (one[50:] != other[50:]).all()
+
+
+def test_a_wrong_label_of_plain_classes_is_seen(make_data):
+    data = make_data("vector")
+    data.labels[4] = (data.labels[4] + 1) % 3
+    found = look(Trainer.build(data, short(RECIPES["linear"][1]), seed=0, device=CPU), data)
+    assert found[4] < -0.5
+    assert np.median(found) > 0.8
+
+
+def test_wide_features_are_projected(make_data, monkeypatch):
+    data = make_data("image")
+    trainer = Trainer.build(data, short(RECIPES["convnet"][1]), seed=0, device=CPU)
+    plain = look(trainer, data)
+    monkeypatch.setattr(module, "WIDEST", 8)
+    narrow = look(trainer, data)
+    assert narrow.shape == plain.shape
+    assert not np.array_equal(narrow, plain)
+    np.testing.assert_array_equal(narrow, look(trainer, data))
+
+
+@pytest.mark.parametrize("tail", [nn.Conv1d(3, 3, 1), nn.Linear(3, 3)], ids=["no linear layer", "used twice"])
+def test_a_model_that_does_not_end_in_one_linear_layer_is_not_looked_at(tail, make_data):
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Parameter(torch.randn(4, 3))
+            self.tail = tail
+
+        def forward(self, values):
+            hidden = values @ self.first
+            if isinstance(self.tail, nn.Linear):
+                return self.tail(self.tail(hidden))
+            return self.tail(hidden[:, :, None])[:, :, 0]
+
+    data = make_data("vector")
+    trainer = Trainer.build(data, short(RECIPES["linear"][1]), seed=0, device=CPU)
+    object.__setattr__(trainer, "model", Odd())
+    assert look(trainer, data) is None
+
+
+def test_an_abort_ends_it(make_data):
+    data = make_data("vector")
+    trainer = Trainer.build(data, short(RECIPES["linear"][1]), seed=0, device=CPU)
+
+    def abort():
+        raise JobAborted("now")
+
+    with pytest.raises(JobAborted):
+        look(trainer, data, abort)
+    assert not any(layer._forward_pre_hooks for layer in trainer.model.modules())
