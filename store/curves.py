@@ -184,6 +184,15 @@ def channels(session: Session, *, run_id: int) -> list[str]:
     return list(session.scalars(statement))
 
 
+def epochs_of_channel(session: Session, *, run_id: int, channel: str) -> list[int]:
+    """The closed epochs in which a channel was recorded, ascending."""
+    query = (
+        "SELECT epoch FROM epochs WHERE run_id = %s AND EXISTS (SELECT FROM curve_blocks AS b"
+        " WHERE b.run_id = epochs.run_id AND b.channel = %s AND b.epoch = epochs.epoch) ORDER BY epoch"
+    )
+    return [epoch for (epoch,) in fetch_binary(session, query, [run_id, channel])]
+
+
 def channel_dtype(session: Session, *, run_id: int, channel: str) -> np.dtype[Any]:
     statement = (
         select(CurveBlock.dtype).where(CurveBlock.run_id == run_id, CurveBlock.channel == channel).limit(1)

@@ -38,7 +38,7 @@ def start_runs(session: Session, project: Project, body: RunCreate, model_module
     tagging = None
     if body.tag and suite is not None:
         tagging = taggings.create(
-            session, project_id=project.id, runs=made, suite_id=suite.id, tagger="reference"
+            session, project_id=project.id, runs=made, suite_id=suite.id, tagger="evidence"
         )
     return RunsCreated(
         runs=run_answers(session, made),

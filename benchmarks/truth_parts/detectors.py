@@ -58,12 +58,14 @@ def over_runs(per_run: Callable[[CellRun, int], AnyArray]) -> Callable[[Cell], A
 
 def reference(cell: Cell) -> AnyArray:
     """The place in the default tagging's order: suspicion of 20 neighbours, then mean loss, then index."""
-    result = tag_runs(cell.run_curves, cell.definition, cell.num_examples)
+    result = tag_runs(cell.run_curves, cell.definition, cell.num_examples, tagger="reference")
     return -result.position.astype(np.float64)
 
 
 def reference_share_noisy(cell: Cell) -> float:
-    return share_tagged_noisy(tag_runs(cell.run_curves, cell.definition, cell.num_examples))
+    return share_tagged_noisy(
+        tag_runs(cell.run_curves, cell.definition, cell.num_examples, tagger="reference")
+    )
 
 
 def share_tagged_noisy(result: TaggingResult) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -41,6 +41,10 @@ def tag(
     suite: Annotated[
         str | None, typer.Option(help="Number or name; the one planted in the runs by default.")
     ] = None,
+    tagger: Annotated[
+        Literal["evidence", "reference"],
+        typer.Option(help="Order by evidence against the label, or by votes alone, as in the paper."),
+    ] = "evidence",
     k: Annotated[int | None, typer.Option("-k", "--k", min=1, help="Neighbours.")] = None,
     wait: Wait = True,
     as_json: AsJson = False,
@@ -50,6 +54,7 @@ def tag(
         tagging = client.taggings.create(
             [reference(run) for run in runs],
             suite=None if suite is None else reference(suite),
+            tagger=tagger,
             k=k,
             wait=False,
         )

@@ -86,7 +86,7 @@ class Runs:
         suite : str, optional
             Name of a suite of generators; None plants nothing.
         tag : bool
-            Tag with the reference tagger afterwards, unless nothing is planted.
+            Tag with the default tagger afterwards, unless nothing is planted.
         """
         chosen = self._datasets.get(dataset)
         body = checked(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from sondage.client.datasets import DatasetRef, Datasets
 from sondage.client.http import Http
@@ -38,6 +38,7 @@ class Taggings:
         runs: RunRef | Sequence[RunRef],
         *,
         suite: SuiteRef | None = None,
+        tagger: Literal["evidence", "reference"] = "evidence",
         k: int | None = None,
         wait: bool = True,
         on_progress: OnProgress | None = None,
@@ -50,6 +51,8 @@ class Taggings:
             One or more; a name that was given to `runs.start` stands for all its seeds.
         suite : optional
             The suite planted in the runs when not given.
+        tagger : {"evidence", "reference"}
+            What the list is ordered by: evidence against the label, or the votes alone, as in the paper.
         k : int, optional
             Neighbours; from the suite's size when not given.
         wait : bool
@@ -58,7 +61,8 @@ class Taggings:
         asked = [runs] if isinstance(runs, Run | int | str) else runs
         chosen = [run.id for ref in asked for run in self._runs.named(ref)]
         suite_id = self._suite_id(suite)
-        body = checked(TaggingCreate, run_ids=list(dict.fromkeys(chosen)), suite_id=suite_id, k=k)
+        run_ids = list(dict.fromkeys(chosen))
+        body = checked(TaggingCreate, run_ids=run_ids, suite_id=suite_id, tagger=tagger, k=k)
         tagging = self._http.post(Tagging, self._path(), body)
         return self.wait(tagging, on_progress=on_progress) if wait else tagging
 

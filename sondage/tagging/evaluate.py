@@ -101,11 +101,12 @@ class Report:
     runs: tuple[RunReport, ...]
     warnings: tuple[str, ...]
     num_examples: Mapping[str, int] = field(default_factory=dict)
+    tagger: str = "reference"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able: None where there is no number. Epochs count from 0."""
         return {
-            "tagger": "reference",
+            "tagger": self.tagger,
             "categories": [{"name": c.name, "wrong_label": c.wrong_label} for c in self.categories],
             "protocol": self.protocol,
             "calibration": "none",
@@ -124,6 +125,7 @@ def evaluate(
     protocol: str,
     warnings: Sequence[str],
     num_examples: Mapping[str, int] | None = None,
+    tagger: str = "reference",
 ) -> Report:
     """Report on held-out probes.
 
@@ -138,7 +140,7 @@ def evaluate(
     reports = tuple(_report_run(run, votes, k, names) for run, votes, k in runs)
     overall = Evaluation(names, np.sum([report.evaluation.confusion for report in reports], axis=0))
     said = (*warnings, *_own_warnings(reports))
-    return Report(tuple(categories), protocol, overall, reports, said, num_examples or {})
+    return Report(tuple(categories), protocol, overall, reports, said, num_examples or {}, tagger)
 
 
 def confusion_matrix(category: AnyArray, votes: Probabilities, names: Sequence[str]) -> AnyArray:

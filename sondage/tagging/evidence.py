@@ -38,7 +38,7 @@ class RunEvidence:
     Parameters
     ----------
     curves : Curves
-        Filled. `margin` if it is there, else `loss`; `predicted` for the pairs.
+        Filled. `loss`; `margin`, which counts in its place; `predicted` for the pairs.
     labels : int array, shape (rows,)
         The label each row was trained with.
     trained : bool array, shape (N,)
@@ -141,9 +141,11 @@ class PairTable:
 
 def _badness(run: RunEvidence) -> AnyArray:
     """Less the mean margin, or else the mean loss, standardised by the examples that the run trained. Shape (rows,)."""
-    curves = run.curves
-    bad = -curves["margin"].mean(axis=1) if "margin" in curves else curves["loss"].mean(axis=1)
-    return _standardised(bad.astype(np.float64), run.trained)
+    by_loss = _standardised(run.curves["loss"].mean(axis=1, dtype=np.float64), run.trained)
+    if "margin" not in run.curves:
+        return by_loss
+    by_margin = _standardised(-run.curves["margin"].mean(axis=1, dtype=np.float64), run.trained)
+    return np.asarray(np.where(np.isnan(by_margin), by_loss, by_margin))
 
 
 def _disagreement(run: RunEvidence) -> AnyArray:

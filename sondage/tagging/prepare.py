@@ -19,7 +19,7 @@ from sondage.probes.select import (
     select_prototypical_atypical,
 )
 from sondage.probes.suite import SELECTED, SuiteDefinition
-from sondage.types import Labels, Mask, Rows
+from sondage.types import AnyArray, Labels, Mask, Rows
 
 if TYPE_CHECKING:
     from sondage.tagging.tag import RunCurves
@@ -43,6 +43,7 @@ class Prepared:
     probes: Probes
     trained: Mask
     warnings: list[str] = field(default_factory=list)
+    agreement: AnyArray | None = None
 
     @property
     def num_rows(self) -> int:
@@ -79,7 +80,9 @@ def _fill(run: RunCurves, num_examples: int) -> Prepared:
             f"{int((~known).sum())} of {len(known)} probes have no curve in run {run.name}: they were displaced "
             "or are not in the train split, and are left out."
         )
-    return Prepared(run.name, curves, run.labels, run.probes.take(known), trained[:num_examples], warnings)
+    return Prepared(
+        run.name, curves, run.labels, run.probes.take(known), trained[:num_examples], warnings, run.agreement
+    )
 
 
 def _choose(

@@ -1,10 +1,14 @@
-"""⑤ Tagging: the curves of some runs and their probes to a tag, a suspicion and a suggested label per example."""
+"""⑤ Tagging: the curves of some runs and their probes to a tag, a suspicion and a suggested label per example.
+
+Two taggers share the votes of neighbours among the probes, which give the tags. `evidence`, the default, orders the
+examples by what speaks against their labels (`sondage.tagging.evidence`); `reference`, the paper's, by the votes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,11 +19,13 @@ from sondage.probes.suite import UNSURE, Category, SuiteDefinition
 from sondage.scores.base import mean_over_runs
 from sondage.scores.mean_loss import mean_loss
 from sondage.tagging.evaluate import Report, evaluate
+from sondage.tagging.evidence import RunEvidence, evidence
 from sondage.tagging.prepare import Prepared, prepare
 from sondage.tagging.reference import ReferenceTagger, roughness, usual_k
 from sondage.tagging.suggest import suggest_labels
-from sondage.types import Labels, Mask, PerRow, Probabilities, Rows
+from sondage.types import AnyArray, Labels, Mask, PerRow, Probabilities, Rows
 
+Tagger = Literal["evidence", "reference"]
 NO_TAG = -1
 
 
@@ -30,7 +36,8 @@ class RunCurves:
     Parameters
     ----------
     curves : Curves
-        Of all rows: examples, then made probes. `loss` is needed; `predicted` for suggested labels.
+        Of all rows: examples, then made probes. `loss` is needed; `predicted` for suggested labels; `margin` makes the
+        evidence stronger.
     labels : int array, shape (rows,)
         The label the training was given for each row.
     probes : Probes
@@ -39,6 +46,8 @@ class RunCurves:
         Indices of the examples whose place a made probe took.
     name : str
         For the report.
+    agreement : float array, shape (rows,), optional
+        −1…1 (`sondage.tagging.agreement`); NaN where nobody looked.
     """
 
     curves: Curves
@@ -46,6 +55,7 @@ class RunCurves:
     probes: Probes
     displaced: Rows
     name: str = ""
+    agreement: AnyArray | None = None
 
 
 @dataclass(frozen=True)
@@ -62,9 +72,11 @@ class TaggingResult:
     tag : int16 array, shape (N,)
         Number of the category; −1 is `unsure`.
     suspicion : float32 array, shape (N,)
-        0…1, 1 is bad; NaN where no run has a curve of the example. A ranking, not calibrated.
+        0…1, 1 is bad; NaN where no run has a curve of the example. A ranking, not calibrated. By the tagger `evidence`
+        it is what examples of as much evidence get in votes, on average.
     order : int64 array, shape (N,)
-        Examples by suspicion, worst first; then by mean loss, then by index; those without suspicion last.
+        Examples by evidence, or by the reference tagger's suspicion, worst first; then by mean loss, then by index;
+        those without suspicion last.
     suggested_label : int64 array, shape (N,)
         −1 where there is none.
     displaced : bool array, shape (N,)
@@ -105,12 +117,13 @@ def tag_runs(
     definition: SuiteDefinition,
     num_examples: int,
     *,
+    tagger: Tagger = "evidence",
     k: int | None = None,
     seed: int = 0,
     protocol: str = "",
     on_progress: Callable[[float], None] | None = None,
 ) -> TaggingResult:
-    """Tag every example by the reference tagger, once per run, and average over the runs that trained it.
+    """Tag every example by the votes of its neighbours, once per run, averaged over the runs that trained it.
 
     Parameters
     ----------
@@ -120,6 +133,8 @@ def tag_runs(
         The suite of the probes. Its prototypical and atypical generators choose probes here.
     num_examples : int
         N: rows below it are the dataset's examples.
+    tagger : {"evidence", "reference"}
+        What the examples are ordered by.
     k : int, optional
         Neighbours. Per run by the number of probes when not given.
     seed : int
@@ -140,14 +155,19 @@ def tag_runs(
     votes, ks, reports = [], [], []
     for number, run in enumerate(prepared):
         progress = _part(on_progress, number, len(prepared), run.num_rows)
-        tagger, of_rows = _tag_run(run, categories, k, progress)
+        voters, of_rows = _tag_run(run, categories, k, progress)
         votes.append(of_rows[:num_examples])
-        ks.append(tagger.k)
-        reports.append((run, of_rows[run.probes.row], tagger.k))
+        ks.append(voters.k)
+        reports.append((run, of_rows[run.probes.row], voters.k))
     probabilities = _mean_where_trained(votes, prepared)
     suspicion = suspicion_of(probabilities, categories)
     losses = [mean_loss(run.curves.take(slice(num_examples))) for run in prepared]
     loss = _mean_where_trained(losses, prepared)
+    order = suspicious_order(suspicion, loss)
+    if tagger == "evidence":
+        strength = evidence([RunEvidence(r.curves, r.labels, r.trained, r.agreement) for r in prepared])[0]
+        order = suspicious_order(strength, loss)
+        suspicion = suspicion_by_evidence(suspicion, strength)
     warnings = list(dict.fromkeys(text for run in prepared for text in run.warnings))
     warnings += _rough(ks) + _no_suspicion(categories) + _overlap(runs)
     displaced = _displaced(runs, prepared)
@@ -156,7 +176,7 @@ def tag_runs(
         probabilities=probabilities,
         tag=tags_of(probabilities),
         suspicion=suspicion,
-        order=suspicious_order(suspicion, loss),
+        order=order,
         suggested_label=suggest_labels([run.curves for run in prepared], runs[0].labels, num_examples),
         displaced=displaced,
         mean_loss=loss,
@@ -164,6 +184,7 @@ def tag_runs(
         report=evaluate(
             reports,
             categories,
+            tagger=tagger,
             protocol=protocol,
             warnings=warnings,
             num_examples=_num_examples(suspicion, displaced),
@@ -195,7 +216,22 @@ def suspicion_of(probabilities: Probabilities, categories: Sequence[Category]) -
     return np.asarray((probabilities @ weights).round(5), dtype=np.float32)
 
 
-def suspicious_order(suspicion: PerRow, loss: PerRow) -> Rows:
+def suspicion_by_evidence(suspicion: PerRow, strength: AnyArray) -> PerRow:
+    """The votes' suspicion as a rising function of the evidence, by isotonic regression. Shape (N,); 0…1, 1 is bad.
+
+    An order by evidence with the votes of each example beside it would contradict itself: single votes are noisy.
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    out = np.full(len(suspicion), np.nan, dtype=np.float32)
+    there = np.isfinite(suspicion) & np.isfinite(strength)
+    if there.any():
+        rising = IsotonicRegression(increasing=True).fit_transform(strength[there], suspicion[there])
+        out[there] = np.clip(rising, 0, 1).round(5)
+    return out
+
+
+def suspicious_order(suspicion: AnyArray, loss: PerRow) -> Rows:
     """Examples by suspicion, worst first, then by mean loss, highest first, then by index; NaN last.
 
     Suspicion comes in steps of one vote, so that a whole screen of examples can share its highest value.

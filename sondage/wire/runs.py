@@ -22,9 +22,7 @@ class RunCreate(Request):
     )
     recipe: dict[str, Any] = Field(default={}, description="Overrides of the dataset's default recipe.")
     seeds: list[int] = Field(default=[0, 1], min_length=1, max_length=8)
-    tag: bool = Field(
-        default=True, description="Tag with the reference tagger when the last run has finished."
-    )
+    tag: bool = Field(default=True, description="Tag with the default tagger when the last run has finished.")
 
 
 class Run(Answer):

@@ -13,7 +13,10 @@ from sondage.wire.bodies import Answer, Calibration, Request, RunState
 class TaggingCreate(Request):
     run_ids: list[int] = Field(min_length=1, max_length=16)
     suite_id: int | None = Field(default=None, description="The suite planted in the runs when not given.")
-    tagger: Literal["reference"] = "reference"
+    tagger: Literal["evidence", "reference"] = Field(
+        default="evidence",
+        description="What the list is ordered by: evidence against the label, or the votes alone, as in the paper.",
+    )
     k: int | None = Field(default=None, gt=0, description="Neighbours; from the suite's size when not given.")
 
 

@@ -29,9 +29,9 @@ def busy_world(world: World) -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
-def digits(busy_world: World) -> Dataset:
-    """Some digits, registered by the worker."""
-    return busy_world.digits()
+def digits(world: World) -> Dataset:
+    """Some digits."""
+    return world.digits()
 
 
 @pytest.fixture

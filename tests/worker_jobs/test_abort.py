@@ -89,7 +89,7 @@ def lone_world(world, digits):
 def test_stopped_workers_give_their_job_back(lone_world, digits):
     """By Ctrl-C, then by the end of a service, each in the middle of an epoch; a third worker completes it.
 
-    More attempts than are allowed in a row: those that closed an epoch do not count.
+    More attempts than are allowed in a row: those that closed an epoch do not count. At last, idle, it stops by Ctrl-C.
     """
     world = lone_world
     world.settings["SONDAGE_MAX_ATTEMPTS"] = "1"
@@ -104,22 +104,16 @@ def test_stopped_workers_give_their_job_back(lone_world, digits):
         assert len(world.epochs(training.run_id)) == epochs
         world.assert_nobody_left(seconds=1)
     world.open_gate()
-    with world.worker():
+    with world.worker() as worker:
         world.succeed(training.job_id)
+        worker.send_signal(signal.SIGINT)
+        assert worker.wait(5) == 0, "an idle worker stops at once"
     assert [epoch.attempt for epoch in world.epochs(training.run_id)] == [1, 2, 3, 3]
     del world.settings["SONDAGE_MAX_ATTEMPTS"]
 
 
 def wait_until_ready(world: World, before: str) -> None:
     wait_until(lambda: "ready for jobs" in world.log()[len(before) :], "the worker is ready")
-
-
-def test_an_idle_worker_stops_at_once(lone_world):
-    before = lone_world.log()
-    with lone_world.worker() as worker:
-        wait_until_ready(lone_world, before)
-        worker.send_signal(signal.SIGINT)
-        assert worker.wait(5) == 0
 
 
 def test_a_worker_stops_with_the_process_that_started_it(lone_world):

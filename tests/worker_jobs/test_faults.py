@@ -186,15 +186,21 @@ def aborted_in_epoch_1(world: World, digits) -> Trainings:
     return training
 
 
+@pytest.fixture(scope="module")
+def whole(busy_world: World, digits) -> Trainings:
+    """A training from its first epoch to its last in one attempt."""
+    training = busy_world.train(digits)
+    busy_world.succeed(training.job_id)
+    return training
+
+
 def retry(world: World, job_id: int) -> None:
     with world.session() as session:
         jobs.retry(session, project_id=projects.ensure(session).id, job_id=job_id)
 
 
-def test_an_aborted_training_goes_on_from_its_last_epoch(busy_world, digits):
+def test_an_aborted_training_goes_on_from_its_last_epoch(busy_world, digits, whole):
     world = busy_world
-    whole = world.train(digits)
-    world.succeed(whole.job_id)
     training = aborted_in_epoch_1(world, digits)
     assert world.run(training.run_id).finished_at is not None
     retry(world, training.job_id)
@@ -208,17 +214,15 @@ def test_an_aborted_training_goes_on_from_its_last_epoch(busy_world, digits):
 # ---- what is left
 
 
-def test_checkpoints_of_a_finished_run_go_with_the_next_training(busy_world, digits):
+def test_checkpoints_of_a_finished_run_go_with_the_next_training(busy_world, digits, whole):
     """As when it was killed between its end and its clearing up. Those of an aborted one stay."""
     world = busy_world
     aborted = aborted_in_epoch_1(world, digits)
-    finished = world.train(digits)
-    world.succeed(finished.job_id)
-    left = world.data_dir / "runs" / str(finished.run_id) / "checkpoints"
+    left = world.data_dir / "runs" / str(whole.run_id) / "checkpoints"
     left.mkdir()
     for name in ("epoch-000003.ckpt", "epoch-000004.partial"):
         (left / name).write_bytes(b"left")
-    world.succeed(world.train(digits).job_id)
+    world.succeed(world.train(digits, num_epochs=1).job_id)
     assert not left.exists()
     assert list((world.data_dir / "runs" / str(aborted.run_id) / "checkpoints").glob("*.ckpt"))
 

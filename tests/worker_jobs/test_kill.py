@@ -19,6 +19,7 @@ from tests.worker_jobs.worlds import (
     World,
     assert_equal_curves,
     kill,
+    stop,
     wait_until,
 )
 
@@ -29,12 +30,23 @@ MID_EPOCH = PASSES_PER_EPOCH + PASSES_PER_EPOCH // 2
 @pytest.fixture(scope="module")
 def prepared(world: World):
     """A dataset, a suite, and the curves of a training that nothing interrupted."""
-    with world.worker():
-        dataset, suite = world.digits(), world.suite()
-        training = world.train(dataset, suite=suite)
-        job = world.succeed(training.job_id)
-    assert job.attempt == 1
-    return dataset, suite, world.recorded(training.run_id)
+    dataset, suite = world.digits(), world.suite()
+    world.start_worker()
+    training = world.train(dataset, suite=suite)
+    assert world.succeed(training.job_id).attempt == 1
+    yield dataset, suite, world.recorded(training.run_id)
+    for worker in world.workers:
+        stop(worker)
+    world.assert_nobody_left()
+
+
+@pytest.fixture
+def worker(world: World, prepared):
+    """The one that the last test has left at work. Afterwards one is, and no process of a job."""
+    (alive,) = (worker for worker in world.workers if worker.poll() is None)
+    yield alive
+    wait_until(lambda: world.child() is None, "the process of the job has gone")
+    assert len(world.processes()) == 1
 
 
 def assert_recorded_once(world: World, training: Trainings, wanted) -> None:
@@ -42,7 +54,7 @@ def assert_recorded_once(world: World, training: Trainings, wanted) -> None:
     assert_equal_curves(world.recorded(training.run_id), wanted)
     assert [epoch.epoch for epoch in world.epochs(training.run_id)] == list(range(NUM_EPOCHS))
     count = "SELECT count(*) FROM curve_blocks WHERE run_id = :run"
-    assert world.scalar(count, run=training.run_id) == NUM_EPOCHS * len(CHANNELS)
+    assert world.scalar(count, run=training.run_id) == NUM_EPOCHS * len(CHANNELS) + 1, "one of the look at the features"
     assert world.run(training.run_id).state == "finished"
     left = "SELECT count(*) FROM procrastinate.procrastinate_jobs"
     wait_until(lambda: world.scalar(left) == 0, "the queue is empty")
@@ -81,52 +93,44 @@ def _checkpoint(world: World, training: Trainings, epoch: int) -> Path:
     return world.data_dir / "runs" / str(training.run_id) / "checkpoints" / f"epoch-{epoch:06d}.ckpt"
 
 
-def test_the_worker_in_the_middle_of_an_epoch(world, prepared):
-    first = world.start_worker()
+def test_the_worker_in_the_middle_of_an_epoch(world, prepared, worker):
     training = paused_in_epoch_1(world, prepared)
-    kill(first)
+    kill(worker)
     world.assert_nobody_left()  # its child has ended with it
     world.open_gate()
-    with world.worker():
-        world.succeed(training.job_id)
+    world.start_worker()
+    world.succeed(training.job_id)
     assert_went_on(world, training)
     assert_recorded_once(world, training, prepared[2])
-    world.assert_nobody_left()
 
 
-def test_the_worker_before_the_commit(world, prepared):
-    first = world.start_worker()
+def test_the_worker_before_the_commit(world, prepared, worker):
     training = paused_in_epoch_1(world, prepared)
     with stuck_before_commit(world, training):
-        kill(first)
+        kill(worker)
         world.assert_nobody_left()
-    with world.worker():
-        world.succeed(training.job_id)
+    world.start_worker()
+    world.succeed(training.job_id)
     assert_went_on(world, training)
     assert_recorded_once(world, training, prepared[2])
-    world.assert_nobody_left()
 
 
-def test_the_child_in_the_middle_of_an_epoch(world, prepared):
-    with world.worker():
-        training = paused_in_epoch_1(world, prepared)
+def test_the_child_in_the_middle_of_an_epoch(world, prepared, worker):
+    training = paused_in_epoch_1(world, prepared)
+    kill(world.child())
+    world.open_gate()
+    world.succeed(training.job_id)
+    assert_went_on(world, training)
+    assert_recorded_once(world, training, prepared[2])
+
+
+def test_the_child_before_the_commit(world, prepared, worker):
+    training = paused_in_epoch_1(world, prepared)
+    with stuck_before_commit(world, training):
         kill(world.child())
-        world.open_gate()
-        world.succeed(training.job_id)
+    world.succeed(training.job_id)
     assert_went_on(world, training)
     assert_recorded_once(world, training, prepared[2])
-    world.assert_nobody_left()
-
-
-def test_the_child_before_the_commit(world, prepared):
-    with world.worker():
-        training = paused_in_epoch_1(world, prepared)
-        with stuck_before_commit(world, training):
-            kill(world.child())
-        world.succeed(training.job_id)
-    assert_went_on(world, training)
-    assert_recorded_once(world, training, prepared[2])
-    world.assert_nobody_left()
 
 
 def _kill_postgres(world: World) -> None:

@@ -296,8 +296,7 @@ def test_texts(busy_world: World, sources: Path) -> None:
         "label": [["up", "down"][row % 2] for row in range(120)],
     }
     pq.write_table(pa.table(table), sources / "texts.parquet")
-    job = busy_world.succeed(busy_world.register({"kind": "parquet", "path": "texts.parquet"}, name="texts"))
-    dataset = busy_world.dataset(job.id)
+    dataset = busy_world.add({"kind": "parquet", "path": "texts.parquet"}, name="texts")
     (sources / "own.csv").write_text(
         "text,label,category\n"
         + "".join(f"lorem ipsum {place},{'up' if place % 2 else 'down'},ood\n" for place in range(6))
@@ -319,8 +318,7 @@ def test_texts(busy_world: World, sources: Path) -> None:
 def test_rows_of_tables(busy_world: World, sources: Path) -> None:
     rows = [f"{row},{['cook', 'smith'][row % 3 == 0]},{['x', 'y'][row % 2]}\n" for row in range(80)]
     (sources / "people.csv").write_text("age,job,label\n" + "".join(rows))
-    job = busy_world.succeed(busy_world.register({"kind": "csv", "path": "people.csv"}, name="people"))
-    people = busy_world.dataset(job.id)
+    people = busy_world.add({"kind": "csv", "path": "people.csv"}, name="people")
     (sources / "own-t.csv").write_text("job,age,label,category\n" + "smith,999,x,ood\ncook,7,y,ood\n" * 3)
     suite, _ = made(busy_world, people, {"kind": "csv", "path": "own-t.csv"}, name="t", generators=[FLIP])
     trainings = busy_world.train(people, suite=suite, model="table_mlp", augment="none", num_epochs=1)
@@ -334,8 +332,8 @@ def test_a_dataset_version_without_a_class_that_they_have_cannot_be_trained_with
     mine: Mine, sources: Path
 ) -> None:
     np.savez(sources / "two.npz", x_train=letters(40), y_train=np.arange(40) % 2)
-    job = mine.world.succeed(mine.world.register({"kind": "npz", "path": "two.npz"}, name="two"))
-    trainings = mine.world.train(mine.world.dataset(job.id), suite=mine.suite, num_epochs=1)
+    two = mine.world.add({"kind": "npz", "path": "two.npz"}, name="two")
+    trainings = mine.world.train(two, suite=mine.suite, num_epochs=1)
     failed = mine.world.wait_for(trainings.job_id)
     assert failed.state == "failed"
     assert "no class of this dataset" in failed.error

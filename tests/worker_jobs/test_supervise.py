@@ -27,10 +27,10 @@ from worker.supervise import child_environment
 
 
 @pytest.fixture(scope="module")
-def digits(world: World):
-    """Made by a worker that has ended."""
-    with world.worker():
-        return world.digits()
+def working(world: World):
+    """A worker for those tests that do not end it."""
+    with world.worker() as worker:
+        yield worker
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from sondage.curves import NOT_SEEN, Curves
 from sondage.probes.plan import NO_SOURCE, Probes
 from sondage.probes.suite import SuiteDefinition
-from sondage.scores.base import Score, mean_over_runs
+from sondage.scores.base import Score, mean_over_epochs, mean_over_runs
 from sondage.scores.registry import SCORES
 from sondage.tagging.tag import RunCurves, TaggingResult, tag_runs
 from sondage.types import AnyArray, PerRow, Rows
@@ -59,6 +59,7 @@ def tag(work: Work) -> None:
         inputs,
         SuiteDefinition.from_dict(subject.suite.definition),
         subject.dataset.num_examples,
+        tagger="reference" if subject.tagging.tagger == "reference" else "evidence",
         k=subject.tagging.parameters.get("k"),
         protocol=_in_words(subject.runs),
         on_progress=_progress(work),
@@ -124,23 +125,39 @@ def _read_run(session: Session, subject: _Subject, run: Run) -> RunCurves:
         probes = _probes(
             [(probe.row, probe.category, probe.role, _source(probe.source_row)) for probe in planted]
         )
+    recorded = curves.channels(session, run_id=run.id)
+    by_evidence = subject.tagging.tagger != "reference"
     return RunCurves(
-        curves=_curves(session, run, _channels_of_tagging(curves.channels(session, run_id=run.id))),
+        curves=_curves(session, run, _channels_of_tagging(recorded, by_evidence=by_evidence)),
         labels=np.concatenate([subject.columns.labels, np.array([p.label for p in made], dtype=np.int64)]),
         probes=probes,
         displaced=np.array([p.source_row for p in made if p.source_row is not None], dtype=np.int64),
         name=run.name,
+        agreement=_agreement(session, run) if by_evidence and "agreement" in recorded else None,
     )
+
+
+def _agreement(session: Session, run: Run) -> AnyArray:
+    """Of the epoch in which the features were looked at; the mean where there are several. Shape (num_rows,)."""
+    epochs = curves.epochs_of_channel(session, run_id=run.id, channel="agreement")
+    looks = curves.read_channel(
+        session, run_id=run.id, channel="agreement", num_rows=run.num_rows, epochs=epochs
+    )
+    return mean_over_epochs(looks)
 
 
 def _source(source_row: int | None) -> int:
     return NO_SOURCE if source_row is None else source_row
 
 
-def _channels_of_tagging(recorded: Sequence[str]) -> list[str]:
-    """The loss, and what says whether a probe was learned: the predicted class, or else the margin."""
+def _channels_of_tagging(recorded: Sequence[str], *, by_evidence: bool) -> list[str]:
+    """The loss, and what says whether a probe was learned: the predicted class, or else the margin.
+
+    Evidence wants both.
+    """
     learned = "predicted" if "predicted" in recorded else "margin"
-    return [channel for channel in recorded if channel in ("loss", learned)]
+    wanted = ("loss", "predicted", "margin") if by_evidence else ("loss", learned)
+    return [channel for channel in recorded if channel in wanted]
 
 
 def _curves(session: Session, run: Run, channels: Iterable[str]) -> Curves:

@@ -35,7 +35,7 @@ def z(values: np.ndarray) -> np.ndarray:
 
 
 def test_margins_alone_give_their_order():
-    one = run(channels=("margin",))
+    one = run(channels=("margin", "loss"))
     of_examples, (of_rows,) = evidence([one])
     assert of_examples == pytest.approx(z(-one.curves["margin"].mean(axis=1)), abs=1e-4)
     assert of_rows == pytest.approx(of_examples, abs=1e-4)
@@ -46,9 +46,16 @@ def test_without_margins_the_loss_serves():
     assert evidence([one])[0] == pytest.approx(z(one.curves["loss"].mean(axis=1)), abs=1e-4)
 
 
+def test_where_the_margin_is_not_known_the_loss_serves():
+    one = run(channels=("margin", "loss"))
+    one.curves["margin"][3] = np.nan
+    expected = z(one.curves["loss"].mean(axis=1))[3]
+    assert evidence([one])[1][0][3] == pytest.approx(expected, abs=1e-3)
+
+
 def test_agreement_is_added_by_its_weight():
     agreement = np.random.default_rng(1).uniform(-1, 1, N).astype(np.float32)
-    one = run(channels=("margin",), agreement=agreement)
+    one = run(channels=("margin", "loss"), agreement=agreement)
     expected = z(-one.curves["margin"].mean(axis=1)) + AGREEMENT_WEIGHT * z(-agreement)
     assert evidence([one])[0] == pytest.approx(expected, abs=1e-4)
 
@@ -59,22 +66,22 @@ def test_where_nobody_looked_nothing_is_added():
 
 
 def test_a_run_that_did_not_train_an_example_speaks_only_where_no_other_does():
-    first, second = run(0, channels=("margin",)), run(1, channels=("margin",))
+    first, second = run(0, channels=("margin", "loss")), run(1, channels=("margin", "loss"))
     trained = np.ones(N, bool)
     trained[7] = False
     alone, _ = evidence([first])
-    by_first, _ = evidence([first, run(1, channels=("margin",), trained=trained)])
+    by_first, _ = evidence([first, run(1, channels=("margin", "loss"), trained=trained)])
     both, _ = evidence([first, second])
     narrower = np.std(np.mean([z(one.curves["margin"].mean(axis=1)) for one in (first, second)], axis=0))
     assert by_first[7] == pytest.approx(alone[7] / narrower, abs=0.05)
     assert abs(both[7] - by_first[7]) > 0.01
-    nobody, _ = evidence([run(0, channels=("margin",), trained=trained)])
+    nobody, _ = evidence([run(0, channels=("margin", "loss"), trained=trained)])
     assert np.isfinite(nobody[7]), "scored all the same"
 
 
 def test_an_example_without_a_curve_has_no_evidence():
-    one = run(channels=("margin",))
-    one.curves["margin"][3] = np.nan
+    one = run(channels=("margin", "loss"))
+    one.curves["margin"][3] = one.curves["loss"][3] = np.nan
     one.trained[3] = False
     assert np.isnan(evidence([one])[0][3])
 
@@ -117,7 +124,8 @@ def test_pairs_are_added_to_probes_by_their_own_label():
         np.append(np.where(other == -1, given, other), [0, 1])[:, None].repeat(3, axis=1).astype(np.int16)
     )
     margin = np.append(-suspicion, [0.0, 0.0])[:, None].repeat(3, axis=1)
-    one = RunEvidence(Curves({"margin": margin, "predicted": predicted}), labels, np.ones(4000, bool))
+    curves = Curves({"margin": margin, "loss": np.zeros_like(margin), "predicted": predicted})
+    one = RunEvidence(curves, labels, np.ones(4000, bool))
     of_examples, (of_rows,) = evidence([one])
     table = PairTable.count(given, other, suspicion)
     value = float(table(np.array([1]), np.array([0]))[0])

@@ -1,6 +1,7 @@
 """⑤ Tagging of made-up runs whose truth is known."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,6 +26,33 @@ def test_wrong_labels_stand_on_top_and_tags_are_right(world, runs):
     assert (tags[world.wrong] == "noisy").mean() > 0.9
     assert (tags[world.kinds == "hard"] == "atypical").mean() > 0.8
     assert np.isin(tags[world.kinds == "easy"], ["prototypical", "corrupted"]).mean() > 0.95
+
+
+def test_the_list_and_its_suspicion_follow_the_evidence(runs):
+    result = tag_runs(runs, SUITE, 800)
+    assert (np.diff(result.suspicion[result.order]) <= 0).all()
+    assert len(np.unique(result.suspicion)) >= 3
+    assert result.report.to_dict()["tagger"] == "evidence"
+
+
+def test_the_reference_tagger_orders_by_its_votes_and_gives_the_same_tags(runs):
+    reference, ours = tag_runs(runs, SUITE, 800, tagger="reference"), tag_runs(runs, SUITE, 800)
+    np.testing.assert_array_equal(reference.tag, ours.tag)
+    votes = suspicion_of(reference.probabilities, reference.categories)
+    np.testing.assert_array_equal(reference.suspicion, votes)
+    np.testing.assert_array_equal(reference.order, suspicious_order(votes, reference.mean_loss))
+    assert reference.report.to_dict()["tagger"] == "reference"
+
+
+def test_neighbours_that_disagree_move_an_example_up(world, runs):
+    before = tag_runs(runs, SUITE, 800).position
+    row = int(np.flatnonzero(world.kinds == "hard")[0])
+    looks = []
+    for run in runs:
+        agreement = np.full(run.curves.num_rows, 0.9, np.float32)
+        agreement[row] = -0.9
+        looks.append(replace(run, agreement=agreement))
+    assert tag_runs(looks, SUITE, 800).position[row] < before[row]
 
 
 def test_every_example_is_tagged_by_the_runs_that_trained_it(runs):
@@ -168,7 +196,7 @@ def test_known_examples_without_a_curve_are_left_out_with_a_warning(world):
 
 def test_a_category_of_the_users_own_that_is_not_applicable_counts_half(world):
     definition, probes = uploaded(world, "twin")
-    result = tag_runs([bare_run(world, probes)], definition, 800)
+    result = tag_runs([bare_run(world, probes)], definition, 800, tagger="reference")
     assert [category.name for category in result.categories] == ["atypical", "noisy", "twin"]
     easy = world.kinds == "easy"
     assert np.median(result.suspicion[easy]) == 0.5
@@ -355,5 +383,6 @@ def test_a_loss_that_diverged_is_no_small_loss(world, runs):
     broken = broken[~np.isin(broken, np.concatenate([run.displaced for run in runs]))]
     for run in runs:
         run.curves["loss"][broken, 3:] = np.nan
+        run.curves["margin"][broken, 3:] = np.nan
     result = tag_runs(runs, SUITE, 800)
     assert (result.suspicion[broken] >= 0.5).all()

@@ -77,7 +77,7 @@ def test_an_example_that_was_never_right_is_worse_than_any_that_was_forgotten(ma
 
 def test_the_reference_ranks_as_its_tagging_does(make_cell: MakeCell) -> None:
     cell = make_cell()
-    result = tag_runs(cell.run_curves, cell.definition, cell.num_examples)
+    result = tag_runs(cell.run_curves, cell.definition, cell.num_examples, tagger="reference")
     found = DETECTORS["reference"].suspicion(cell)
     assert np.array_equal(np.argsort(-found), result.order)
     share = DETECTORS["reference"].share_noisy

@@ -2053,7 +2053,7 @@ export interface components {
             suite: string | null;
             /**
              * Tag
-             * @description Tag with the reference tagger when the last run has finished.
+             * @description Tag with the default tagger when the last run has finished.
              * @default true
              */
             tag: boolean;
@@ -2575,10 +2575,11 @@ export interface components {
             suite_id?: number | null;
             /**
              * Tagger
-             * @default reference
-             * @constant
+             * @description What the list is ordered by: evidence against the label, or the votes alone, as in the paper.
+             * @default evidence
+             * @enum {string}
              */
-            tagger: "reference";
+            tagger: "evidence" | "reference";
         };
         /**
          * TopList
