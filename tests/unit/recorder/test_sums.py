@@ -1,6 +1,7 @@
 """Sums by row in host memory, beside a slow loop; and how much memory a recording takes."""
 
 import logging
+import threading
 import tracemalloc
 
 import numpy as np
@@ -11,6 +12,8 @@ import sondage
 from sondage.errors import InvalidInput
 from sondage.recorder import outbox, spool, sums
 from sondage.recorder.figures import figures
+from sondage.recorder.outbox import Outbox
+from sondage.recorder.parcel import Parcel
 from sondage.recorder.sums import HostSums
 from sondage.torch import EpochBuffer
 from sondage.torch.sums import DeviceSums
@@ -99,8 +102,18 @@ def test_memory_is_one_epoch_and_a_bounded_queue(monkeypatch, tmp_path):
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
+    tried = threading.Semaphore(0)
+    written = Outbox._written
+
+    def counted(self: Outbox, parcel: Parcel) -> bool:
+        try:
+            return written(self, parcel)
+        finally:
+            tried.release()
+
     with monkeypatch.context() as patch:
         patch.setattr(spool, "_write", full)
+        patch.setattr(Outbox, "_written", counted)
         loss = np.ones(batch, np.float32)
         tracemalloc.start()
         try:
@@ -108,6 +121,8 @@ def test_memory_is_one_epoch_and_a_bounded_queue(monkeypatch, tmp_path):
                 for start in range(0, num_rows - batch, batch):
                     run.log(rows=np.arange(start, start + batch), loss=loss)
                 run.end_epoch()
+                # The content of a file that is being written comes on top for a moment: not at any time, but now.
+                assert tried.acquire(timeout=2 * outbox.RETRY_DISK_SECONDS)
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
