@@ -1,4 +1,5 @@
-"""Fixtures that many tests share: one embedded Postgres for all of them, and a fresh migrated database for each."""
+"""Fixtures that many tests share: one embedded Postgres for all of them, a fresh migrated database for each,
+and one server for those that need no server of their own."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 from store.embedded import EmbeddedServer
 from store.engine import Database, transaction
 from tests.databases import Databases, administer
+from tests.served import serving
 
 MakeDatabase = Callable[[], Database]
 LONGEST_FIRST = ("worker_jobs", "integrations", "client", "recorder", "test_demo.py", "browser")
@@ -55,6 +57,13 @@ def postgres_url(short_folder: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def databases(postgres_url: str) -> Databases:
     return Databases(postgres_url)
+
+
+@pytest.fixture(scope="session")
+def server_url(databases: Databases) -> Iterator[str]:
+    """Address of a real server with a real worker, on one database for this session of tests."""
+    with databases.fresh() as fresh, serving(fresh) as url:
+        yield url
 
 
 @pytest.fixture

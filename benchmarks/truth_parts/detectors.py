@@ -57,9 +57,18 @@ def over_runs(per_run: Callable[[CellRun, int], AnyArray]) -> Callable[[Cell], A
 
 
 def reference(cell: Cell) -> AnyArray:
-    """The place in the default tagging's order: suspicion of 20 neighbours, then mean loss, then index."""
+    """The place in the reference tagging's order: suspicion of 20 neighbours, then mean loss, then index."""
     result = tag_runs(cell.run_curves, cell.definition, cell.num_examples, tagger="reference")
     return -result.position.astype(np.float64)
+
+
+def ours(cell: Cell) -> AnyArray:
+    """The place in the default tagging's order: evidence, then mean loss, then index."""
+    return -tag_runs(cell.run_curves, cell.definition, cell.num_examples).position.astype(np.float64)
+
+
+def ours_share_noisy(cell: Cell) -> float:
+    return share_tagged_noisy(tag_runs(cell.run_curves, cell.definition, cell.num_examples))
 
 
 def reference_share_noisy(cell: Cell) -> float:
@@ -128,6 +137,7 @@ def broken_by(first: PerRow, second: PerRow) -> AnyArray:
 
 DETECTORS: dict[str, Detector] = {
     "reference": Detector(reference, "own", reference_share_noisy),
+    "ours": Detector(ours, "own", ours_share_noisy),
     "mean_loss": Detector(over_runs(mean_loss), "same"),
     "last_loss": Detector(over_runs(last_loss), "same"),
     "aum": Detector(over_runs(margin_mean), "same"),

@@ -14,9 +14,6 @@ import pytest
 from sondage.cli import main
 from sondage.client import Client
 from sondage.errors import InvalidInput, InvalidRows
-from tests.client.conftest import server_url
-
-__all__ = ["server_url"]  # a fixture
 
 GUIDES = Path(__file__).parents[2] / "docs" / "guides"
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's and the Trainer's own

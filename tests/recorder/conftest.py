@@ -10,10 +10,8 @@ import pytest
 
 import sondage
 from sondage.recorder import sender
-from tests.client.conftest import server_url
 from tests.recorder.fake_server import FakeServer, running
 
-__all__ = ["server_url"]  # a fixture of the tests of the client
 Init = Callable[..., sondage.Run]
 
 

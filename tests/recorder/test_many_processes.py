@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,20 +19,29 @@ from tests.recorder.fake_server import FakeServer, Request
 ROOT = Path(__file__).parents[2]
 
 
-def torchrun(
-    server: FakeServer, spool: Path, *, dies: str = "", resume: str = ""
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
-         "tests/recorder/ranks_program.py", server.url, str(spool), dies, resume],
-        cwd=ROOT, capture_output=True, text=True, timeout=120,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+def train(url: str, spool: Path) -> None:
+    """Two processes as `torchrun` would start them; under itself, and ended by it: `test_real_server.py`."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "tests/recorder/ranks_program.py", url, str(spool), "", ""],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, **place, "RANK": str(rank), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        )
+        for rank in (0, 1)
+    ]  # fmt: skip
+    try:
+        said = [rank.communicate(timeout=120)[0] for rank in ranks]
+    finally:
+        for rank in ranks:
+            rank.kill()
+    assert [rank.returncode for rank in ranks] == [0, 0], said
 
 
 def test_two_processes_record_one_whole_run(server: FakeServer, tmp_path: Path) -> None:
-    done = torchrun(server, tmp_path)
-    assert done.returncode == 0, done.stderr
+    train(server.url, tmp_path)
     assert server.run.state == "finished"
     loss = server.run.curves("loss")
     assert loss.shape == (7, 3)
@@ -41,16 +51,6 @@ def test_two_processes_record_one_whole_run(server: FakeServer, tmp_path: Path) 
         assert sum(int((~np.isnan(part)).sum()) for part in seen) == 8, "the padding is seen by both"
     assert server.run.closed_by[0].keys() == {0, 1}
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_process_that_dies_corrupts_nothing_and_the_run_goes_on(server: FakeServer, tmp_path: Path) -> None:
-    assert torchrun(server, tmp_path, dies="1:1").returncode != 0
-    again = torchrun(server, tmp_path, resume="resume")
-    assert again.returncode == 0, again.stderr
-    assert sorted(line for line in again.stdout.splitlines() if "next" in line) == ["next 0 1", "next 1 1"]
-    assert server.run.curves("loss").shape == (7, 3)
-    assert not np.isnan(server.run.curves("loss")).any()
-    assert server.run.state == "finished"
 
 
 def log(run: sondage.Run, rows: list[int], value: float) -> None:

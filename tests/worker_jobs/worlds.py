@@ -191,7 +191,9 @@ class World:
     def add(self, source: dict[str, Any], *, name: str) -> Dataset:
         """A dataset as a job would register it, read from the folder `sources` without one: by this process."""
         with PayloadWriter(self.data_dir / "datasets") as writer, self.session() as session:
-            found = read_source(Source.model_validate(source), writer, resolve=(self.data_dir / "sources").joinpath)
+            found = read_source(
+                Source.model_validate(source), writer, resolve=(self.data_dir / "sources").joinpath
+            )
             writer.finish()
             new = datasets.NewDataset(
                 name=name,
@@ -204,8 +206,8 @@ class World:
                 source=found.provenance,
             )
             dataset, is_new = datasets.add(session, project_id=projects.ensure(session).id, new=new)
-            assert is_new
-            writer.publish(self.data_dir / dataset.payload)
+            if is_new:
+                writer.publish(self.data_dir / dataset.payload)
         return dataset
 
     def suite(self, definition: SuiteDefinition | None = None) -> Suite:
