@@ -1,4 +1,4 @@
-"""The examples, each run as a program on tiny data; and on real data, where it lies beside the checkout."""
+"""The examples, each run as a program: on real data where it lies beside the checkout, else on tiny data."""
 
 from __future__ import annotations
 
@@ -16,10 +16,6 @@ pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "data"
-needs_real_data = [
-    pytest.mark.shared_data,
-    pytest.mark.skipif(not REAL.is_dir(), reason="the real data sets are not beside this checkout"),
-]
 
 
 def example(name: str, *words: object, folder: Path) -> str:
@@ -49,6 +45,8 @@ def here(recorded) -> Path:
 
 @pytest.fixture
 def pictures(here) -> Path:
+    if REAL.is_dir():
+        return REAL / "cifar10_train.parquet"
     rng = np.random.default_rng(0)
     rows = []
     for number in range(120):
@@ -61,6 +59,8 @@ def pictures(here) -> Path:
 
 @pytest.fixture
 def texts(here) -> Path:
+    if REAL.is_dir():
+        return REAL / "sst2.parquet"
     words = [["good", "fine", "warm"], ["bad", "dull", "cold"]]
     rows = [
         {
@@ -83,20 +83,22 @@ def check(recorded, num_rows: int, num_epochs: int) -> np.ndarray:
 
 
 def test_plain_pytorch(recorded, here, pictures) -> None:
-    printed = example("plain_pytorch.py", pictures, "--epochs", 2, "--batch-size", 40, folder=here)
-    assert printed.count("epoch") == 2
+    few = ("--epochs", 2, "--batch-size", 40, "--limit", 120)
+    assert example("plain_pytorch.py", pictures, *few, folder=here).count("epoch") == 2
     check(recorded, 120, 2)
 
 
 def test_lightning(recorded, here, texts) -> None:
-    example("lightning_text.py", texts, "--epochs", 3, folder=here)
-    loss = check(recorded, 54, 3)
-    assert loss[:, -1].mean() < loss[:, 0].mean()
+    num = 2000 if REAL.is_dir() else 54
+    example("lightning_text.py", texts, "--epochs", 3, "--limit", 2000, folder=here)
+    loss = check(recorded, num, 3)
+    assert loss[:, -1].mean() < 0.95 * loss[:, 0].mean()
 
 
 def test_transformers(recorded, here, texts) -> None:
-    example("transformers_text.py", texts, "--epochs", 2, folder=here)
-    check(recorded, 54, 2)
+    num = 200 if REAL.is_dir() else 54
+    example("transformers_text.py", texts, "--epochs", 2, "--limit", 200, folder=here)
+    check(recorded, num, 2)
 
 
 @pytest.mark.parametrize("options", [[], ["--boosted"]], ids=["partial_fit", "staged"])
@@ -104,21 +106,3 @@ def test_scikit_learn(recorded, here, options) -> None:
     example("scikit_learn.py", "--epochs", 3, "--limit", 300, *options, folder=here)
     loss = check(recorded, 300, 3)
     assert loss[:, -1].mean() < loss[:, 0].mean()
-
-
-class TestRealData:
-    pytestmark = needs_real_data
-
-    def test_plain_pytorch_on_cifar10(self, recorded, here) -> None:
-        file = REAL / "cifar10_train.parquet"
-        example("plain_pytorch.py", file, "--epochs", 1, "--limit", 256, folder=here)
-        check(recorded, 256, 1)
-
-    def test_lightning_on_sst2(self, recorded, here) -> None:
-        example("lightning_text.py", REAL / "sst2.parquet", "--epochs", 3, "--limit", 2000, folder=here)
-        loss = check(recorded, 2000, 3)
-        assert loss[:, -1].mean() < 0.95 * loss[:, 0].mean()
-
-    def test_transformers_on_sst2(self, recorded, here) -> None:
-        example("transformers_text.py", REAL / "sst2.parquet", "--epochs", 2, "--limit", 500, folder=here)
-        check(recorded, 500, 2)

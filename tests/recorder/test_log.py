@@ -203,13 +203,9 @@ def test_numpy_arrays_of_any_layout_beside_tensors(init: Init, rows: np.ndarray)
 )  # the compiler's own, where a call is left out
 @pytest.mark.parametrize("channels", [("loss",), ("loss", "margin", "predicted")])
 def test_a_compiled_step_records_every_batch(
-    init: Init,
-    channels: tuple[str, ...],
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
+    init: Init, channels: tuple[str, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Of changing sizes, until the compiler gives up making a version for each: here after three."""
-    monkeypatch.setattr("torch._dynamo.config.recompile_limit", 3)
     num_rows = 130
     labels = torch.arange(num_rows).remainder(2)
     run = init(labels=labels, class_names=["a", "b"], channels=channels)
@@ -223,8 +219,9 @@ def test_a_compiled_step_records_every_batch(
         return loss.mean()
 
     try:
-        for rows in torch.arange(num_rows).split([4, 4, *range(5, 14), 32, 9]):
-            step(inputs[rows], labels[rows], rows).backward()
+        with torch._dynamo.config.patch(recompile_limit=3):
+            for rows in torch.arange(num_rows).split([4, 4, *range(5, 14), 32, 9]):
+                step(inputs[rows], labels[rows], rows).backward()
     finally:
         torch.compiler.reset()
     found, count, figures = run._epoch.collect()

@@ -162,7 +162,7 @@ def test_an_upload_goes_once_it_is_a_dataset_and_stays_while_it_is_none(listenin
     assert upload.exists()
     (upload / "t.csv").write_text("a,label\n1,x\n2,y\n")
     listening.succeed(listening.register(source, name="uploaded"))
-    assert not upload.exists()
+    wait_until(lambda: not upload.exists(), "the upload goes, after the job has told its end")
 
 
 def waits_for(world: World, table: str) -> None:
