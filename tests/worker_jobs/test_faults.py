@@ -344,15 +344,17 @@ def test_progress_of_a_tagging_needs_no_database_but_minds_an_abort(taken):
 
 
 @pytest.mark.parametrize(
-    ("recorded", "needed"),
+    ("recorded", "by_evidence", "needed"),
     [
-        (["loss", "margin", "predicted"], ["loss", "predicted"]),
-        (["loss", "margin"], ["loss", "margin"]),
-        (["entropy", "loss"], ["loss"]),
+        (["loss", "margin", "predicted"], False, ["loss", "predicted"]),
+        (["loss", "margin"], False, ["loss", "margin"]),
+        (["entropy", "loss"], False, ["loss"]),
+        (["agreement", "loss", "margin", "predicted"], True, ["loss", "margin", "predicted"]),
+        (["entropy", "loss"], True, ["loss"]),
     ],
 )
-def test_a_tagging_reads_the_channels_it_needs(recorded, needed):
-    assert tag_job._channels_of_tagging(recorded) == needed
+def test_a_tagging_reads_the_channels_it_needs(recorded, by_evidence, needed):
+    assert tag_job._channels_of_tagging(recorded, by_evidence=by_evidence) == needed
 
 
 def plant(work: Work, folder: Path) -> planting.Planted | None:
