@@ -21,7 +21,8 @@ from sondage.client import Client
 from sondage.wire import Dataset, Noise, Tagging
 from tests.browser.fake_api import create_app
 from tests.browser.fake_world import State
-from tests.browser.server import serving
+from tests.databases import Databases
+from tests.served import serving
 
 DIST = Path(__file__).parents[2] / "app" / "dashboard" / "dist"
 FLAGS = [
@@ -154,8 +155,8 @@ class Demo:
 
 
 @pytest.fixture(scope="session")
-def served_demo(dashboard_dist: Path, short_folder: Path) -> Iterator[Demo]:
-    with serving(short_folder / "demo") as url, Client(url) as client:
+def served_demo(dashboard_dist: Path, databases: Databases) -> Iterator[Demo]:
+    with databases.fresh() as database, serving(database) as url, Client(url) as client:
         dataset = client.datasets.add("digits", noise=Noise(share=0.08))
         started = client.runs.start(dataset.id, name="demo", recipe={"num_epochs": 5}).wait()
         assert started.tagging is not None
