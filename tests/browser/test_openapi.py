@@ -8,7 +8,7 @@ from typing import Any
 from app.main import create_app
 from app.openapi import as_text
 from app.settings import AppSettings
-from tests.browser.server import ROOT
+from tests.served import ROOT
 
 
 def test_the_committed_document_is_the_served_one() -> None:
