@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from copy import copy
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import Dataset, Subset, default_collate
 
 from sondage.errors import InvalidInput, Unsupported
 
@@ -25,7 +26,7 @@ class Indexed(Dataset[Any]):
     Parameters
     ----------
     dataset : map-style dataset
-        With `__getitem__` and `__len__`.
+        With `__getitem__` and `__len__`. One that is `Indexed` already, or a `Subset` of such a one, keeps its rows.
     rows : sequence of int, optional
         The row of each example where `dataset` is a part of the recorded one. A `torch.utils.data.Subset` knows
         its rows by itself.
@@ -44,26 +45,33 @@ class Indexed(Dataset[Any]):
                 "An iterable dataset has no rows: yield the row with each example yourself and log it.",
                 field="dataset",
             )
-        if rows is None:
-            rows = _rows_of(dataset)
+        examples, known = _parted(dataset)
+        rows = known if rows is None else rows
         if rows is not None and len(rows) != len(dataset):
             raise InvalidInput(
                 f"There are {len(dataset)} examples and {len(rows)} rows: give one for each.", field="rows"
             )
         self.dataset = dataset
+        self._examples = examples
         self._rows = rows
         self._key = key
+
+    def with_key(self, key: str) -> Self:
+        """The same examples and rows, mappings with their row under another key."""
+        other = copy(self)
+        other._key = key
+        return other
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, position: int) -> Any:
-        return self._with_row(self.dataset[position], self._row(position))
+        return self._with_row(self._examples[position], self._row(position))
 
     def __getitems__(self, positions: Sequence[int]) -> list[Any]:
         """Many at once, where the dataset can; loaders ask for it."""
-        fetch = getattr(self.dataset, "__getitems__", None)
-        found = fetch(list(positions)) if fetch else [self.dataset[position] for position in positions]
+        fetch = getattr(self._examples, "__getitems__", None)
+        found = fetch(list(positions)) if fetch else [self._examples[position] for position in positions]
         return [self._with_row(one, self._row(at)) for one, at in zip(found, positions, strict=True)]
 
     def __getattr__(self, name: str) -> Any:
@@ -143,9 +151,12 @@ def _without_row(example: Any, key: str) -> tuple[Any, int]:
     return tuple(example[:-1]), example[-1]
 
 
-def _rows_of(dataset: Any) -> Sequence[int] | None:
-    """A subset of a subset, too, is about the rows of the whole."""
-    if not isinstance(dataset, torch.utils.data.Subset):
-        return None
-    inner = _rows_of(dataset.dataset)
-    return dataset.indices if inner is None else [inner[position] for position in dataset.indices]
+def _parted(dataset: Any) -> tuple[Any, Sequence[int] | None]:
+    """The examples without rows, and their rows where the dataset knows any: a subset is about those of the whole."""
+    if isinstance(dataset, Indexed):
+        return dataset._examples, dataset._rows
+    if not isinstance(dataset, Subset):
+        return dataset, None
+    inner, known = _parted(dataset.dataset)
+    rows = dataset.indices if known is None else [known[position] for position in dataset.indices]
+    return dataset if inner is dataset.dataset else Subset(inner, dataset.indices), rows

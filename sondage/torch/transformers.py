@@ -37,7 +37,8 @@ class SondageTrainerMixin:
     Parameters
     ----------
     sondage_run : Run or None
-        What `sondage.init` returned; None records nothing. Row *i* is example *i* of `train_dataset`.
+        What `sondage.init` returned; None records nothing. Row *i* is example *i* of `train_dataset`, unless that is
+        `Indexed` or planted: then its own rows count.
     sondage_finish : bool
         End the run when `train` returns.
 
@@ -133,13 +134,15 @@ class _EpochCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
 
 
 def with_rows(dataset: Any) -> Any:
-    """A train dataset whose examples, mappings, say their row.
+    """A train dataset whose examples, mappings, say their row; the rows of `Indexed` and `plant` stay as they are.
 
     Raises
     ------
     Unsupported
         It is iterable.
     """
+    if isinstance(dataset, Indexed):
+        return dataset.with_key(ROW_KEY)
     if dataset is None or ROW_KEY in (getattr(dataset, "column_names", None) or ()):
         return dataset
     if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
+from torch.utils.data import Subset
 
 from sondage.errors import InvalidInput, Unsupported
+from sondage.probes.suite import Generator, SuiteDefinition
+from sondage.torch import Indexed, plant
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the Trainer's own
 with warnings.catch_warnings():
@@ -210,6 +213,39 @@ def test_without_a_run_it_is_a_trainer_as_any_other(recorded, tmp_path) -> None:
     made.train()
     assert ROW_KEY not in made.train_dataset.column_names
     assert not recorded.spool.exists()
+
+
+@pytest.mark.parametrize("key", ["row", ROW_KEY])
+@pytest.mark.parametrize("make", [hub_dataset, texts], ids=["datasets", "list"])
+def test_rows_of_what_is_indexed_already_are_taken_over(make, key) -> None:
+    part = [9, 3, 5]
+    for indexed in (
+        Indexed(Subset(make(), part), key=key),
+        Indexed(
+            make().select(part) if make is hub_dataset else [make()[row] for row in part], rows=part, key=key
+        ),
+        Subset(Indexed(make(), key=key), part),
+    ):
+        rowed = with_rows(indexed)
+        assert [rowed[place][ROW_KEY] for place in range(3)] == part
+        assert [rowed[place]["input_ids"][0] for place in range(3)] == part
+        assert "row" not in rowed[0]
+
+
+@pytest.mark.parametrize("key", ["row", ROW_KEY])
+def test_planted_probes_are_recorded_in_their_own_rows(recorded, tmp_path, key) -> None:
+    run = recorded.init(labels=[text["labels"] for text in texts()])
+    suite = SuiteDefinition(
+        "flips", generators=(Generator("flip", count=3), Generator("prototypical", count=3))
+    )
+    planted = plant(texts(), suite, run=run, key=key, input_key="input_ids")
+    made = trainer(tmp_path, run, planted, num_train_epochs=1)
+    made.train()
+    seen = np.flatnonzero(np.isfinite(recorded.curves()[:, 0]))
+    kept = np.setdiff1d(np.arange(N), planted.displaced)
+    assert seen.tolist() == [*kept, N, N + 1, N + 2]
+    for probe in planted.probes:
+        assert made.model.seen[probe.source_row] == pytest.approx([recorded.curves()[probe.row, 0]], rel=1e-4)
 
 
 def test_what_has_no_rows_is_refused() -> None:

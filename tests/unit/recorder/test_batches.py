@@ -222,6 +222,17 @@ def test_subsets_know_their_rows():
     assert Indexed(Listed([("x",)]), rows=[7])[0] == ("x", 7)
 
 
+def test_what_is_indexed_keeps_its_rows_and_has_them_once():
+    part = torch.utils.data.Subset(Listed([(number,) for number in range(10)]), [8, 6, 4, 2])
+    indexed = Indexed(part)
+    assert Indexed(indexed)[-1] == (2, 2)
+    assert Indexed(indexed).__getitems__(range(4)) == [(8, 8), (6, 6), (4, 4), (2, 2)]
+    assert Indexed(torch.utils.data.Subset(indexed, [3, 0])).__getitems__([0, 1]) == [(2, 2), (8, 8)]
+    other = Indexed(torch.utils.data.Subset(Indexed(Listed([{"x": number} for number in range(5)])), [4, 1]))
+    assert other.with_key("at")[1] == {"x": 1, "at": 1}
+    assert other[1] == {"x": 1, "row": 1}
+
+
 @pytest.mark.parametrize(
     ("items", "expected"),
     [
