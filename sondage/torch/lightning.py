@@ -99,13 +99,21 @@ class SondageCallback(Callback):  # type: ignore[misc]  # Lightning is not follo
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, **more: Any
     ) -> None:
-        # A step that returned None was skipped: its examples were not trained on.
-        if self._epochs is not None and self._from_outputs and outputs is not None:
+        if self._epochs is not None and self._from_outputs and not self._is_skipped(pl_module, outputs):
             found = _values(outputs, batch)
             if not self._is_noted and "loss" not in found:
                 self._epochs.run.note_training_loss(NOT_LOOKED_AT)
             self._is_noted = True
             self._epochs.log(**found)
+
+    def _is_skipped(self, pl_module: Any, outputs: Any) -> bool:
+        """Did the step return None? Its examples were not trained on. Lightning hands over an empty mapping then.
+
+        With manual optimisation such a step may have trained all the same: the first is told what is missing.
+        """
+        if isinstance(outputs, Mapping) and not outputs:
+            return self._is_noted or bool(pl_module.automatic_optimization)
+        return outputs is None
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any, **more: Any) -> None:
         if self._epochs is not None:

@@ -103,6 +103,30 @@ def test_gradient_accumulation_changes_nothing(recorded, tmp_path) -> None:
     np.testing.assert_allclose(recorded.curves(), expected(module), rtol=1e-5)
 
 
+def test_steps_that_return_none_are_skipped(recorded, tmp_path) -> None:
+    class Skipping(Module):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            return None if batch_idx in (0, 2) else super().training_step(batch, batch_idx)
+
+    run, module = recorded.init(num_examples=N), Skipping()
+    trainer(tmp_path, SondageCallback(run), max_epochs=1).fit(module, loader())
+    seen = np.flatnonzero(np.isfinite(recorded.curves()[:, 0]))
+    assert seen.tolist() == sorted(module.seen[0])
+    assert len(seen) == N - 16
+    assert recorded.ended() == "finished"
+
+
+def test_manual_optimisation_that_returns_none_is_told_what_is_missing(recorded, tmp_path) -> None:
+    class Manual(Module):
+        automatic_optimization = False
+
+        def training_step(self, batch: Any, batch_idx: int) -> None:
+            self.manual_backward(self.layer(batch[0]).mean())
+
+    with pytest.raises(InvalidInput, match="from_outputs=False"):
+        trainer(tmp_path, SondageCallback(recorded.init(num_examples=N))).fit(Manual(), loader())
+
+
 def test_batches_of_collate_and_of_mappings(recorded, tmp_path) -> None:
     class Other(Module):
         def training_step(self, batch: Any, batch_idx: int) -> Any:
