@@ -14,21 +14,22 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from app.recording.streams import read_stream
+from sondage.bounds import (
+    CONTROL,
+    MAX_CLASSES,
+    MAX_EXAMPLES,
+    MAX_KEY_CHARACTERS,
+    MAX_NAME_CHARACTERS,
+    MIN_CLASSES,
+)
 from sondage.errors import InvalidInput, InvalidRows, RowError
 from store.datasets import NewDataset
 
-MAX_EXAMPLES = 50_000_000
-MAX_CLASSES = 1_000_000
-MAX_KEY_CHARACTERS = 500
-"""A key is indexed; the same bound as for sources."""
-MAX_NAME_CHARACTERS = 1_000
-"""Of a class; names are sent along with lists."""
 LITTLE_BYTES = 1 << 24
 """What is not worth counting."""
 LISTED_ROWS = 100
 COLUMNS = ("label", "key", "split")
 SPLITS = ("train", "validation", "test")
-CONTROL = r"[\x00-\x1f\x7f]"
 _FORMAT = 1
 
 
@@ -83,7 +84,7 @@ def read_dataset(path: Path, *, name: str) -> NewDataset:
     splits, of_splits = _splits(table)
     _refuse([*faults, *of_keys, *of_splits])
     class_names = names if names is not None else [str(number) for number in range(int(labels.max()) + 1)]
-    if len(class_names) < 2:
+    if len(class_names) < MIN_CLASSES:
         raise InvalidInput("There is one class; a classifier needs two.", field="class_names")
     if not pc.any(pc.equal(splits, "train")).as_py():
         raise InvalidInput(

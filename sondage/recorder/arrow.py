@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from sondage.errors import InvalidInput
 from sondage.types import AnyArray
 
 Column = Sequence[str] | AnyArray
@@ -37,6 +38,8 @@ def arrow_stream(columns: Mapping[str, Column], metadata: Mapping[str, str]) -> 
 def _buffers_of(column: Column) -> list[bytes]:
     """Validity (none: there are no nulls), offsets of texts, values."""
     if isinstance(column, np.ndarray) and column.dtype.kind in "iu":
+        if len(column) and not -(1 << 31) <= int(column.min()) <= int(column.max()) < 1 << 31:
+            raise InvalidInput(f"{column.min()} to {column.max()} do not fit 32 bits.")
         return [b"", column.astype("<i4").tobytes()]
     texts = [text.encode() for text in column]
     offsets = np.zeros(len(texts) + 1, "<i8")

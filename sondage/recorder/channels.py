@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sondage.bounds import MAX_CHANNELS
 from sondage.errors import InvalidInput
 from sondage.types import AnyArray
 
@@ -41,6 +42,10 @@ def channel_dtypes(channels: Sequence[str] | Mapping[str, str], num_classes: int
     asked = dict(channels) if isinstance(channels, Mapping) else dict.fromkeys(channels, "")
     if not asked:
         raise InvalidInput("channels is empty: name at least one, such as ('loss',).", field="channels")
+    if len(asked) > MAX_CHANNELS:
+        raise InvalidInput(
+            f"channels names {len(asked)}: a run has at most {MAX_CHANNELS}.", field="channels"
+        )
     return {name: _dtype(name, dtype, num_classes) for name, dtype in asked.items()}
 
 

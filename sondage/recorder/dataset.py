@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from sondage.bounds import (
+    MAX_CLASSES,
+    MAX_EXAMPLES,
+    MAX_KEY_CHARACTERS,
+    MAX_NAME_CHARACTERS,
+    MIN_CLASSES,
+    is_key,
+    is_key_text,
+    is_utf8,
+)
 from sondage.errors import InvalidInput
 from sondage.recorder.arrow import Column, arrow_stream
 from sondage.types import AnyArray, Labels
 
 SPLITS = ("train", "validation", "test")
+SHOWN_CHARACTERS = 60
+"""Of a wrong text in a message."""
 
 
 class Examples:
@@ -36,12 +49,14 @@ class Examples:
         splits: Any = None,
     ) -> None:
         self.labels = None if labels is None else _labels(labels)
-        self._ids = None if ids is None else _texts("ids", ids)
+        self._ids = None if ids is None else _ids(ids)
         self._splits = None if splits is None else _texts("splits", splits)
         self.class_names = None if class_names is None else _class_names(class_names, self.labels)
-        self.num_examples = self._agreed_number(num_examples)
+        number = None if num_examples is None else whole("num_examples", num_examples, MAX_EXAMPLES)
+        self.num_examples = self._agreed_number(number)
         self._row_of: dict[str, int] | None = None
         self._check_splits()
+        self._check_classes()
 
     @property
     def num_classes(self) -> int | None:
@@ -101,8 +116,10 @@ class Examples:
         if len(set(given.values())) > 1:
             said = ", ".join(f"{name} {length}" for name, length in given.items())
             raise InvalidInput(f"The numbers of examples disagree: {said}.", field=next(iter(given)))
-        if 0 in given.values():
-            raise InvalidInput("A dataset has at least one example.", field=next(iter(given)))
+        if given and not 0 < next(iter(given.values())) <= MAX_EXAMPLES:
+            raise InvalidInput(
+                f"A dataset has at least one example, and at most {MAX_EXAMPLES:,}.", field=next(iter(given))
+            )
         if self._ids is not None and len(set(self._ids)) < len(self._ids):
             raise InvalidInput(f"ids are not unique: {_first_twice(self._ids)!r} comes twice.", field="ids")
         return next(iter(given.values()), None)
@@ -111,6 +128,17 @@ class Examples:
         unknown = sorted({*(self._splits or ())} - {*SPLITS})
         if unknown:
             raise InvalidInput(f"splits has {unknown[0]!r}; allowed are {', '.join(SPLITS)}.", field="splits")
+        if self._splits is not None and "train" not in self._splits:
+            raise InvalidInput(
+                "splits has no example of train: only those are trained and tagged.", field="splits"
+            )
+
+    def _check_classes(self) -> None:
+        if self.num_classes is not None and self.num_classes < MIN_CLASSES:
+            raise InvalidInput(
+                "There is one class, and a classifier needs two: pass the labels of all examples, or class_names.",
+                field="labels" if self.class_names is None else "class_names",
+            )
 
 
 def _labels(labels: Any) -> Labels:
@@ -130,19 +158,66 @@ def _labels(labels: Any) -> Labels:
     if found.min() < 0:
         first = int(np.flatnonzero(found < 0)[0])
         raise InvalidInput(f"labels[{first}] is {found[first]}: class numbers begin at 0.", field="labels")
+    if found.max() >= MAX_CLASSES:
+        first = int(np.flatnonzero(found >= MAX_CLASSES)[0])
+        raise InvalidInput(
+            f"labels[{first}] is {found[first]}: class numbers are below {MAX_CLASSES:,}; number the classes from 0 "
+            "without gaps.",
+            field="labels",
+        )
     return found.astype(np.int64)
+
+
+def whole(name: str, value: Any, largest: int) -> int:
+    """A count from 1. Raises InvalidInput where it is no whole number, or out of range."""
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or not 0 < number <= largest:
+        raise InvalidInput(f"{name} is {value!r}: a whole number from 1 to {largest:,}.", field=name)
+    return number
+
+
+def _ids(ids: Any) -> list[str]:
+    found = _texts("ids", ids)
+    # All at once first: of a million, none is wrong as a rule.
+    if max(map(len, found), default=0) <= MAX_KEY_CHARACTERS and is_key_text("".join(found)):
+        return found
+    for position, text in enumerate(found):
+        if not is_key(text):
+            shown = text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+            raise InvalidInput(
+                f"ids[{position}] is {shown!r}, of {len(text)} signs: an id has 1 to {MAX_KEY_CHARACTERS}, and no "
+                "control characters such as a line's end.",
+                field="ids",
+            )
+    return found
 
 
 def _class_names(names: Sequence[str], labels: Labels | None) -> list[str]:
     if isinstance(names, str) or len(set(names)) != len(list(names)):
         raise InvalidInput("class_names is a list of different names, one per class.", field="class_names")
     found = [str(name) for name in names]
+    if len(found) > MAX_CLASSES:
+        raise InvalidInput(f"class_names are {len(found):,}: up to {MAX_CLASSES:,}.", field="class_names")
+    for position, name in enumerate(found):
+        if not _is_class_name(name):
+            raise InvalidInput(
+                f"class_names[{position}] is {name[:SHOWN_CHARACTERS]!r}: a name has 1 to {MAX_NAME_CHARACTERS:,} "
+                "signs that UTF-8 can write, and no NUL.",
+                field="class_names",
+            )
     if labels is not None and labels.max() >= len(found):
         raise InvalidInput(
             f"labels go up to {labels.max()} and there are {len(found)} class_names: name every class.",
             field="class_names",
         )
     return found
+
+
+def _is_class_name(name: str) -> bool:
+    return 0 < len(name) <= MAX_NAME_CHARACTERS and "\0" not in name and is_utf8(name)
 
 
 def _texts(name: str, values: Any) -> list[str]:

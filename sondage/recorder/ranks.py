@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sondage.bounds import MAX_RANKS
 from sondage.errors import InvalidInput
 
 _OF_THE_JOB = (
@@ -44,6 +45,8 @@ def ranks(
         raise InvalidInput("rank and world_size go together: give both or none.", field="rank")
     if rank is None or world_size is None:
         rank, world_size = _found(environment)
+    if world_size > MAX_RANKS:
+        raise InvalidInput(f"world_size is {world_size}: a run has at most {MAX_RANKS}.", field="world_size")
     if not 0 <= rank < world_size:
         raise InvalidInput(f"rank {rank} is not within 0…{world_size - 1}.", field="rank")
     return Ranks(rank, world_size, _session(world_size, environment))

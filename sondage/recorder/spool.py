@@ -29,6 +29,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sondage.bounds import is_utf8
 from sondage.errors import Conflict, InvalidInput
 from sondage.recorder.parcel import Parcel
 from sondage.recorder.trouble import LOG
@@ -328,7 +329,7 @@ def _give_way(folder: RunFolder) -> None:
 
 def checked_name(field: str, name: str) -> str:
     """Of a run or dataset. Raises InvalidInput where the server would not take it."""
-    if not 0 < len(name) <= 200 or any(sign in "/\\" or ord(sign) < 32 for sign in name):
+    if not 0 < len(name) <= 200 or any(sign in "/\\" or ord(sign) < 32 for sign in name) or not is_utf8(name):
         raise InvalidInput(f"{field} is {name!r}: 1 to 200 signs, no slash.", field=field)
     return name
 

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import sondage
+from sondage.bounds import MAX_EPOCHS
 from sondage.errors import Conflict, InvalidInput
 from sondage.recorder.channels import DEFAULT_CHANNELS, channel_dtypes
 from sondage.recorder.courier import Courier, connect
-from sondage.recorder.dataset import Examples
+from sondage.recorder.dataset import Examples, whole
 from sondage.recorder.disabled import DisabledRun
 from sondage.recorder.figures import plain_protocol
 from sondage.recorder.outbox import Outbox
@@ -120,7 +121,7 @@ def init(
         project=project,
         dataset=checked_name("dataset", dataset),
         run=_run_name(run, dataset, process),
-        num_epochs=num_epochs,
+        num_epochs=None if num_epochs is None else whole("num_epochs", num_epochs, MAX_EPOCHS),
         num_examples=examples.num_examples,
         channels=channel_dtypes(channels, examples.num_classes),
         protocol=_protocol(protocol, training_loss),

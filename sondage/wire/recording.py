@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from sondage.bounds import MAX_CHANNELS, MAX_EPOCHS, MAX_RANKS
 from sondage.wire.bodies import Answer, Name, Request, Role
 from sondage.wire.runs import Run
 
@@ -14,7 +15,7 @@ PROTOCOL = 1
 DType = Literal["float32", "float16", "int8", "int16", "int32"]
 ChannelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 MetricValue = bool | int | float | str | None
-LARGEST_EPOCH = 999_999
+LARGEST_EPOCH = MAX_EPOCHS - 1
 
 
 class RecordedRunCreate(Request):
@@ -23,17 +24,17 @@ class RecordedRunCreate(Request):
     name: Name
     dataset_id: int
     num_epochs: int | None = Field(
-        default=None, gt=0, le=LARGEST_EPOCH + 1, description="null: not known; it grows."
+        default=None, gt=0, le=MAX_EPOCHS, description="null: not known; it grows."
     )
     num_rows: int = Field(gt=0, description="Examples of the dataset and made probes.")
     channels: dict[ChannelName, DType] = Field(
-        min_length=1, max_length=32, description="What each epoch will hold."
+        min_length=1, max_length=MAX_CHANNELS, description="What each epoch will hold."
     )
     protocol: dict[str, Any] = Field(default={}, description="What is recorded and when: pass, augment, …")
     suite_id: int | None = Field(default=None, description="The suite whose probes are planted.")
     client_version: str = Field(default="", max_length=100)
     resume: bool = Field(default=False, description="Go on with the run of this name, if there is one.")
-    world_size: int = Field(default=1, ge=1, le=4_096, description="How many ranks record a part each.")
+    world_size: int = Field(default=1, ge=1, le=MAX_RANKS, description="How many ranks record a part each.")
     session: str | None = Field(
         default=None,
         min_length=1,

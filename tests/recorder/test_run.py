@@ -225,3 +225,23 @@ def test_planted_probes_have_rows_behind_the_examples(
     assert server.run.probes == probes
     np.testing.assert_array_equal(server.run.curves("margin")[:, 0], [1, 1, np.nan, np.nan, 1, 1, 1, 1])
     assert server.run.closed[0]["coverage"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"num_epochs": -1}, "num_epochs is -1: a whole number from 1"),
+        ({"num_epochs": 0}, "num_epochs is 0"),
+        ({"num_epochs": "many"}, "num_epochs is 'many'"),
+        ({"num_epochs": 1_000_001}, "1,000,000"),
+        ({"channels": ["loss", *(f"c{number}" for number in range(32))]}, "names 33.*at most 32"),
+        ({"rank": 0, "world_size": 4_097}, "at most 4096"),
+        ({"dataset": "\ud800"}, "dataset is"),
+    ],
+)
+def test_what_the_server_would_refuse_is_refused_offline(
+    init: Init, tmp_path, arguments: dict[str, object], match: str
+) -> None:
+    with pytest.raises(InvalidInput, match=match):
+        init(mode="offline", **arguments)
+    assert not (tmp_path / "spool").exists()

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from sondage.errors import InvalidInput
 from sondage.recorder.arrow import arrow_stream
 
 
@@ -31,3 +32,8 @@ def test_keys_beyond_one_buffer_of_text():
     """Long ids: offsets are 64 bits wide."""
     keys = ["k" * 10_000 + str(number) for number in range(200)]
     assert pa.ipc.open_stream(arrow_stream({"key": keys}, {})).read_all()["key"].to_pylist() == keys
+
+
+def test_numbers_beyond_32_bits_are_refused():
+    with pytest.raises(InvalidInput, match="32 bits"):
+        arrow_stream({"label": np.array([0, 2**31])}, {})

@@ -38,6 +38,22 @@ def test_labels_from_whatever_holds_them(labels):
         ({"labels": [0, 3], "class_names": ["a", "b"]}, "class_names", "go up to 3"),
         ({"labels": [0, 1], "class_names": ["a", "a"]}, "class_names", "different"),
         ({"labels": [0, 1], "splits": ["train", "dev"]}, "splits", "'dev'"),
+        # What the server would refuse when all is recorded.
+        ({"ids": ["a", "b\nc"]}, "ids", r"ids\[1\] is 'b\\nc'.*control"),
+        ({"ids": ["a" * 501]}, "ids", "of 501 signs"),
+        ({"ids": ["\ud800"]}, "ids", r"ids\[0\]"),
+        ({"class_names": ["", "b"]}, "class_names", r"class_names\[0\] is ''"),
+        ({"class_names": ["a\0", "b"]}, "class_names", "no NUL"),
+        ({"class_names": ["a", "b" * 1001]}, "class_names", "1,000"),
+        ({"class_names": ["a"]}, "class_names", "needs two"),
+        ({"labels": [0, 0]}, "labels", "needs two"),
+        ({"labels": [0, 1_000_000]}, "labels", r"labels\[1\] is 1000000.*below 1,000,000"),
+        ({"labels": np.array([0, 2**63], np.uint64)}, "labels", "below 1,000,000"),
+        ({"labels": [0, 1], "splits": ["test", "test"]}, "splits", "no example of train"),
+        ({"num_examples": -3}, "num_examples", "whole number"),
+        ({"num_examples": 5.0}, "num_examples", "whole number"),
+        ({"num_examples": True}, "num_examples", "whole number"),
+        ({"num_examples": 50_000_001}, "num_examples", "50,000,000"),
     ],
 )
 def test_what_is_wrong_is_said_at_once(arguments, field, match):
@@ -54,7 +70,7 @@ def test_rows_of_keys():
     with pytest.raises(InvalidInput, match="'c'"):
         examples.rows_of(["c"])
     with pytest.raises(InvalidInput, match="ids="):
-        Examples(labels=[0]).rows_of(["a"])
+        Examples(labels=[0, 1]).rows_of(["a"])
 
 
 def test_what_is_sent_are_ids_labels_splits_and_names():
@@ -64,3 +80,10 @@ def test_what_is_sent_are_ids_labels_splits_and_names():
     assert table.schema.metadata == {b"class_names": b'["x", "y"]'}
     assert examples.num_train == 1
     assert Examples(num_examples=3).to_arrow() is None
+
+
+def test_what_the_server_takes_is_taken():
+    ids, names = ["a" * 500, "ü b"], ["a\nb", "c" * 1000]
+    assert Examples(ids=ids, class_names=names, labels=np.array([0, 1], np.uint8)).num_examples == 2
+    assert Examples(num_examples=np.int64(5)).num_examples == 5
+    assert Examples(labels=[0, 999_999]).num_classes == 1_000_000
