@@ -59,8 +59,8 @@ class Http:
             "Accept": "application/json",
             "Sondage-Client": f"{__version__}; protocol={PROTOCOL}",
         }
-        if key:
-            headers["Authorization"] = f"Bearer {key}"
+        if checked := _checked_key(key):
+            headers["Authorization"] = f"Bearer {checked}"
         self._client = httpx.Client(
             base_url=self.url,
             headers=headers,
@@ -249,6 +249,19 @@ def _checked_url(url: str) -> str:
             f"{url!r} is no address of a server; write it as http://127.0.0.1:8000.", field="url"
         )
     return url.rstrip("/")
+
+
+def _checked_key(key: str | None) -> str:
+    """Without the white space around it, as of a file's last line. What is no key is named in no message: it may be
+    one, but for a sign."""
+    stripped = (key or "").strip()
+    if not all("!" <= sign <= "~" for sign in stripped):
+        raise InvalidInput(
+            "The key holds signs that no key has, such as a space, a line's end or a letter beyond ASCII: copy it "
+            "once more, into SONDAGE_KEY or key=.",
+            field="key",
+        )
+    return stripped
 
 
 def _is_loopback(url: str) -> bool:

@@ -32,6 +32,21 @@ def test_without_anything_it_asks_this_machine_and_sends_no_key(server: Server) 
     assert "authorization" not in server.asked[0].headers
 
 
+def test_white_space_around_a_key_is_none_of_it(server: Server) -> None:
+    server.on("GET", f"{PROJECT}/jobs/1", httpx.Response(200, json=job()))
+    with Client(key=" secret\n", transport=httpx.MockTransport(server)) as client:
+        client.jobs.get(1)
+    assert server.asked[0].headers["authorization"] == "Bearer secret"
+
+
+@pytest.mark.parametrize("key", ["hidd\nen", "hidden schl\u00fcssel", "hidd\x7fen", "hidd en"])
+def test_a_key_of_other_signs_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(errors.InvalidInput, match="holds signs that no key has") as caught:
+        Client(key=key)
+    assert caught.value.field == "key"
+    assert "hidd" not in str(caught.value)
+
+
 @pytest.mark.parametrize("url", ["127.0.0.1:8000", "localhost", "ftp://host", "http://"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(errors.InvalidInput, match="no address"):
