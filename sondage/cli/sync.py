@@ -57,7 +57,7 @@ def sync(
         note(f"Nothing waits in {folder}.")
     faults = [one for one in done if one.fault is not None]
     for one in faults:
-        note(f"error: {one.fault}")
+        note(f"error: {f'run {one.run}' if one.run else one.folder}: {one.fault}")
     if faults:
         raise typer.Exit(1)
 

@@ -310,6 +310,7 @@ def test_sync_says_what_it_cannot_send(init: Init, server: FakeServer, tmp_path:
     damaged.write_bytes(damaged.read_bytes()[:-40])
     assert main(["sync", str(tmp_path / "spool")]) == 1
     said = capsys.readouterr()
+    assert "error: run r: " in said.err
     assert "checksum" in said.err
     assert recorded(server) == [1]
     assert main(["sync", str(tmp_path / "nowhere")]) == 2
