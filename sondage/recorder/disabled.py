@@ -46,6 +46,12 @@ class DisabledRun(Run):
     def end_epoch(self, *, epoch: int | None = None, **metrics: Any) -> None:
         pass
 
+    def drop_epoch(self) -> None:
+        pass
+
+    def give_way(self) -> None:
+        pass
+
     def finish(self, state: str = "finished", *, timeout_seconds: float = 30.0) -> None:
         pass
 

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sondage.errors import Conflict, Forbidden, InvalidInput, Unavailable
+from sondage.recorder.channels import COUNT
+from sondage.recorder.doubts import Doubts
 from sondage.recorder.figures import figures, plain_metrics
 from sondage.recorder.parcel import Parcel
 from sondage.recorder.parts import CROSS_ENTROPY, FROM_LOGITS, Parts
@@ -42,6 +44,7 @@ class Run:
         self._process = os.getpid()
         self._takes = self._taken_arguments()
         self._epoch = self._open_epoch(_made(parts.outbox.folder.probes()))
+        self._doubts = Doubts(parts.spec.run)
         self._finished = False
         self._gave_way = False
         self._end_refused = False
@@ -196,6 +199,8 @@ class Run:
     def end_epoch(self, *, epoch: int | None = None, **metrics: Any) -> None:
         """Close the epoch: one copy from the device; a thread of its own writes and sends it.
 
+        One without a batch is closed, too, with every example unseen, and one warning in a run.
+
         Parameters
         ----------
         epoch : int, optional
@@ -219,11 +224,16 @@ class Run:
             self._end_refused = self._must_look = True
             raise
         self._end_refused = self._must_look = False
+        has_batches = self._epoch.has_batches
         channels, count, cost = self._epoch.collect()
         if number is None:
             return
         found = figures(channels, count)
         to_see = self._parts.num_to_see
+        if not has_batches:
+            self._doubts.of_no_batch(number)
+        elif found["num_repeated"] and COUNT not in self._parts.spec.channels:
+            self._doubts.of_counts(number, count, to_see)
         self._parts.outbox.put(
             Parcel(
                 epoch=number,
@@ -235,6 +245,15 @@ class Run:
                 coverage=min(1.0, found["num_seen"] / to_see) if to_see else None,
             )
         )
+
+    def drop_epoch(self) -> None:
+        """Forget what was logged of the epoch under way, before its loop begins anew, as after an interrupt.
+
+        Closed epochs stay. With nothing logged, nothing happens.
+        """
+        self._check_may_record()
+        self._end_refused = self._must_look = False
+        self._epoch.drop()
 
     def finish(self, state: str = "finished", *, timeout_seconds: float = 30.0) -> None:
         """End the run, and wait until the server has it, at most for the given time.

@@ -57,6 +57,11 @@ class EpochUnderWay:
     def has_begun(self) -> bool:
         return self._buffer is not None
 
+    @property
+    def has_batches(self) -> bool:
+        """Was anything logged since the epoch began, be it lost since?"""
+        return self._started is not None
+
     def log(self, rows: Any, logits: Any, labels: Any, values: dict[str, Any]) -> None:
         if self._started is None:
             self._started = time.monotonic()

@@ -12,6 +12,7 @@ import pytest
 
 import sondage
 import sondage.client
+from sondage.recorder.disabled import DisabledRun
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,6 +37,21 @@ PUBLIC = [
     "Unsupported",
     "__version__",
     "init",
+]
+PUBLIC_OF_RUN = [
+    "drop_epoch",
+    "end_epoch",
+    "finish",
+    "give_way",
+    "log",
+    "name",
+    "next_epoch",
+    "note_training_loss",
+    "num_examples",
+    "num_lost",
+    "num_unsent",
+    "plant",
+    "tag",
 ]
 HEAVY = [
     "torch",
@@ -71,6 +87,11 @@ def test_the_public_names_are_these() -> None:
 def test_every_public_name_is_there(name: str) -> None:
     assert getattr(sondage, name) is not None
     assert name in dir(sondage)
+
+
+def test_the_public_names_of_a_run_are_these_and_a_disabled_one_has_its_own_of_each() -> None:
+    assert [name for name in dir(sondage.Run) if not name.startswith("_")] == PUBLIC_OF_RUN
+    assert set(PUBLIC_OF_RUN) <= vars(DisabledRun).keys()
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
