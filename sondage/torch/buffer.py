@@ -22,6 +22,8 @@ _MAX_PENDING_BATCHES = 64
 _MAX_PENDING_VALUES = 1 << 22  # 16 MiB of float32 logits
 _SPARE_BYTES = 1 << 16
 """What a kept view may hold of its base beside twice its own size; beyond that a copy costs less than the memory."""
+_UNSIGNED = frozenset({torch.uint16, torch.uint32, torch.uint64})
+"""Integers that PyTorch stores and hardly computes with."""
 _CHANGED = "A tensor was changed in place after it was logged: log a clone of it."
 
 
@@ -83,14 +85,14 @@ class EpochBuffer:
         self.num_rows = num_rows
         self.device = torch.device(device)
         self._dtypes = dict(channels or channel_dtypes(DEFAULT_CHANNELS, num_classes))
-        self._labels: Tensor | None = None if labels is None else labels.to(self.device)
-        self._largest_label = 0 if labels is None or not len(labels) else int(labels.max())
+        self._labels: Tensor | None = None if labels is None else _computable(labels).to(self.device)
+        self._largest_label = 0 if labels is None or not len(labels) else int(_computable(labels).max())
         self._on_lost = on_lost
         self._pending: list[_Logged] = []
         self._pending_values = 0
         self._checked: tuple[object, ...] = ()
         self._kind: tuple[object, ...] = ()
-        self._is_direct = self._is_worked_out = False
+        self._is_direct = self._is_worked_out = self._has_unsigned = False
         # One of the two: in host memory there is no copy to make, and nothing to be waited for.
         self._host = HostSums(num_rows, self._dtypes) if self.device.type == "cpu" else None
         self._sums = self._host or DeviceSums(num_rows, self._dtypes, self.device)
@@ -144,6 +146,8 @@ class EpochBuffer:
         self._check_form(rows, logits, labels, values)
         if not rows.shape[0]:
             return
+        if self._has_unsigned:
+            rows, labels = _computable(rows), None if labels is None else _computable(labels)
         if logits is not None and self._is_worked_out:
             self._check_labels(logits, labels)
         if self._is_direct and self._host is not None:
@@ -153,6 +157,7 @@ class EpochBuffer:
             self._check_rows(rows)
         for name in self._integers & values.keys():
             self._check_integers(name, values[name])
+            values[name] = _computable(values[name])
         self._keep(rows, logits, labels, values)
 
     def log_usual(self, rows: Any, values: Mapping[str, Any]) -> bool:
@@ -303,6 +308,7 @@ class EpochBuffer:
         check_batch(rows, logits, labels, values, self._dtypes, _kind_of, labels_known=known)
         self._kind = (*values, *[t if t is None else (t.shape[1:], t.dtype, t.device) for t in tensors])
         all_here = all(t.is_cpu for t in (rows, *values.values()))
+        self._has_unsigned = any(t is not None and t.dtype in _UNSIGNED for t in (rows, labels))
         self._is_worked_out = self._are_needed(values)
         self._is_direct = all_here and not self._is_worked_out
         self._checked = form
@@ -332,6 +338,11 @@ def _without_base(tensor: Tensor) -> Tensor:
     tensor = tensor.detach()
     small = 2 * tensor.nbytes + _SPARE_BYTES
     return tensor.clone() if tensor.untyped_storage().nbytes() > small else tensor
+
+
+def _computable(tensor: Tensor) -> Tensor:
+    """In int64 where PyTorch has no arithmetic for its type; beyond 2⁶³ − 1 it is below 0, which no row or label is."""
+    return tensor.long() if tensor.dtype in _UNSIGNED else tensor
 
 
 def _as_array(tensor: Tensor) -> np.ndarray[Any, Any]:

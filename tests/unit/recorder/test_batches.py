@@ -99,6 +99,24 @@ def test_given_values_win_over_what_logits_say(kind):
     assert count.tolist() == [1, 1]
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64])
+def test_unsigned_rows_labels_and_values(kind, dtype):
+    rows = np.array([2, 0], dtype)
+    views = np.array([5, 6], dtype)
+    buffer = buffer_of(kind, 3, {"loss": "", "predicted": "", "views": "int16"}, labels=np.zeros(3, dtype))
+    log(buffer, kind, rows, logits=LOGITS, labels=np.array([0, 1], dtype), views=views)
+    log(buffer, kind, rows[:1] - 1, logits=LOGITS[:1], views=views[:1])
+    channels, count = buffer.collect()
+    assert count.tolist() == [1, 1, 1]
+    assert channels["predicted"].tolist() == [1, 0, 0]
+    assert channels["views"].tolist() == [6, 5, 5]
+    assert np.isfinite(channels["loss"]).all()
+    top = np.array([np.iinfo(dtype).max], dtype)
+    for wrong in ({"rows": top, "labels": rows[1:]}, {"rows": rows[1:], "labels": top}):
+        with pytest.raises(InvalidInput, match="were logged"):
+            log(buffer, kind, logits=LOGITS[:1], views=views[:1], **wrong)
+
+
 def test_labels_that_are_not_needed_are_not_looked_at(kind):
     """As on a device, where nothing is looked at that is not worked with."""
     buffer = buffer_of(kind, 2, ("loss",))
