@@ -94,7 +94,7 @@ def test_memory_is_one_epoch_and_a_bounded_queue(monkeypatch, tmp_path):
     monkeypatch.setattr(outbox, "KEPT_BYTES", 0)
     monkeypatch.setattr(logging.getLogger("sondage"), "disabled", True)
     num_rows, batch = 400_000, 4096
-    labels = np.zeros(num_rows, int)
+    labels = np.arange(num_rows) % 2
     run = sondage.init(
         dataset="d", run="r", labels=labels, channels=("loss",), mode="offline", spool=tmp_path
     )
