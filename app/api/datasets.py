@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -19,13 +20,14 @@ from app.deps import (
     OnceDep,
     PagingDep,
     ReadProject,
+    RecordingProject,
     RecordProject,
     Server,
     ServerDep,
     SessionDep,
 )
 from sondage.errors import Conflict
-from sondage.wire import Dataset, DatasetCreate, Deleted, InputsAdd, Job, Page
+from sondage.wire import Dataset, DatasetCreate, Deleted, InputsAdd, Job, KeysDigest, Page
 from store import datasets, examples, jobs
 from store.engine import transaction
 
@@ -87,6 +89,17 @@ def get_keys(project: ReadProject, session: SessionDep, server: ServerDep, datas
     headers = {"X-Num-Rows": str(dataset.num_examples)}
     lines = _key_lines(server, dataset.id, dataset.num_examples)
     return StreamingResponse(lines, headers=headers, media_type="text/plain; charset=utf-8")
+
+
+@router.get("/{dataset_id}/keys/digest")
+def get_keys_digest(project: RecordingProject, session: SessionDep, dataset_id: Number) -> KeysDigest:
+    """Are these my keys, in this order? For a recorder, which may compare what it has and see nothing else."""
+    dataset = datasets.get(session, project_id=project.id, dataset_id=dataset_id)
+    digest = hashlib.sha256()
+    for start in range(0, dataset.num_examples, KEYS_AT_ONCE):
+        stop = start + KEYS_AT_ONCE
+        digest.update(examples.key_lines(session, dataset_id=dataset.id, start=start, stop=stop))
+    return KeysDigest(num_keys=dataset.num_examples, sha256=digest.hexdigest())
 
 
 def _key_lines(server: Server, dataset_id: int, num_examples: int) -> Iterator[bytes]:

@@ -81,8 +81,11 @@ class Http:
 
     # ---- JSON
 
-    def get(self, model: type[Model], path: str, **parameters: Any) -> Model:
-        return _parsed(model, self._send("GET", path, parameters, again=True))
+    def get(
+        self, model: type[Model], path: str, *, read_seconds: float | None = None, **parameters: Any
+    ) -> Model:
+        """Fetch JSON. `read_seconds`: of an answer that takes the server longer than others."""
+        return _parsed(model, self._send("GET", path, parameters, again=True, read_seconds=read_seconds))
 
     def post(self, model: type[Model], path: str, body: object = None, **parameters: Any) -> Model:
         """Send JSON (a model, or a list of them). With a body it may be tried again: it carries a key."""

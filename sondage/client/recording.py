@@ -20,6 +20,7 @@ from sondage.wire import (
     Dataset,
     EpochClose,
     EpochState,
+    KeysDigest,
     ProbesPlanted,
     RecordedRun,
     RecordedRunCreate,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 Answered = TypeVar("Answered", bound=BaseModel)
 JSON = {"Content-Type": "application/json"}
+KEYS_SECONDS = 120.0
+"""The server looks at every key of a dataset, of which there may be millions."""
 ARROW = "application/vnd.apache.arrow.stream"
 
 
@@ -49,6 +52,11 @@ class Recording:
             return self.datasets.get(name)
         path = self.http.of_project("datasets", "recorded")
         return self.http.send(Dataset, "POST", path, content, {"Content-Type": ARROW}, name=name)
+
+    def keys_digest(self, dataset: Dataset) -> str:
+        """SHA-256 (hex) of a dataset's keys in their order, each with a line's end behind it."""
+        path = self.http.of_project("datasets", dataset.id, "keys", "digest")
+        return self.http.get(KeysDigest, path, read_seconds=KEYS_SECONDS).sha256
 
     def begin(self, spec: RunSpec, dataset: Dataset, *, resume: bool) -> RecordedRun:
         """Make the run; one of the same session, or with `resume` of the same name, is gone on with."""

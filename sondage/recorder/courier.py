@@ -73,6 +73,7 @@ class Courier:
         self.num_late = 0
         self._dataset = dataset
         self._resume = resume
+        self._checked_dataset: int | None = None
 
     def look(self) -> Look:
         """What is there before anything is recorded: makes the dataset, and no run yet.
@@ -119,6 +120,7 @@ class Courier:
     def _make_dataset(self) -> Dataset:
         dataset = self.client.recording.dataset(self.spec.dataset, self._dataset)
         self._check_number(dataset.num_examples)
+        self._check_keys(dataset)
         return dataset
 
     def send(self, parcel: Parcel) -> bool:
@@ -188,6 +190,21 @@ class Courier:
                 f"{self.spec.num_examples} were announced: pass labels= to record on a dataset of your own.",
                 field="num_examples",
             )
+
+    def _check_keys(self, dataset: Dataset) -> None:
+        """Of a dataset that was registered before: rows were told by ids, which must be its keys in its order."""
+        ids = (self.spec.examples or {}).get("ids") if self._dataset is None else None
+        if ids is None or self._checked_dataset == dataset.id:
+            return
+        if self.client.recording.keys_digest(dataset) != ids:
+            raise InvalidInput(
+                f"The ids that init was given are not the keys of dataset {self.spec.dataset} (version "
+                f"{dataset.version}) in its order, and curves would go to other examples: pass "
+                f"ids=Client().datasets.keys({self.spec.dataset!r}), or labels= too, to record on a dataset of your "
+                "own.",
+                field="ids",
+            )
+        self._checked_dataset = dataset.id
 
     def _recorded(self) -> RecordedRun:
         if self.run_id is None:  # pragma: no cover  # begin has set it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import operator
 from collections.abc import Sequence
@@ -95,6 +96,21 @@ class Examples:
             columns["split"] = self._splits
         names = {} if self.class_names is None else {"class_names": json.dumps(self.class_names)}
         return arrow_stream(columns, names)
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 (hex) of each argument of `init` that says which examples these are; of those that were given.
+
+        That of `ids` is what the server says of the keys of a dataset: each with a line's end behind it.
+        """
+        found = {}
+        if self.labels is not None:
+            found["labels"] = hashlib.sha256(self.labels.astype("<i8").tobytes()).hexdigest()
+        for name, texts in (("ids", self._ids), ("splits", self._splits)):
+            if texts is not None:
+                found[name] = hashlib.sha256("".join(f"{text}\n" for text in texts).encode()).hexdigest()
+        if self.class_names is not None:
+            found["class_names"] = hashlib.sha256(json.dumps(self.class_names).encode()).hexdigest()
+        return found
 
     def _rows_by_key(self) -> dict[str, int]:
         if self._ids is None:

@@ -61,11 +61,22 @@ class RunSpec:
     """Planted probes that were made; their rows come after those of the examples."""
     suite_id: int | None = None
     """The suite on the server whose own examples are among them."""
+    examples: Mapping[str, str] | None = None
+    """SHA-256 of ids, labels, splits and class names, of those that were given. None: it is not known."""
 
     def differences(self, other: RunSpec) -> list[str]:
         """Names of what another recording of the same run may not change."""
         fixed = ("dataset", "num_examples", "channels", "world_size")
-        return [name for name in fixed if getattr(self, name) != getattr(other, name)]
+        found = [name for name in fixed if getattr(self, name) != getattr(other, name)]
+        return found + self._other_examples(other)
+
+    def _other_examples(self, other: RunSpec) -> list[str]:
+        """What is not said again stays. A run on a registered dataset may be told its ids later, but no labels."""
+        if self.examples is None or other.examples is None:
+            return []
+        given, there = other.examples, self.examples
+        comparable = given if there or "labels" in given else {}
+        return [name for name, digest in comparable.items() if there.get(name) != digest]
 
 
 @dataclass
@@ -184,6 +195,28 @@ class RunFolder:
         with contextlib.suppress(*_NOT_THERE):
             return (self.path / "dataset.arrow").read_bytes()
         return None
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """No other process clears this folder meanwhile, where the file system has such locks."""
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError):
+                descriptor = os.open(self.path, os.O_RDONLY)
+                stack.callback(os.close, descriptor)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+
+    def nothing_recorded(self) -> bool:
+        """Has no process closed an epoch here?"""
+        return not any(RunFolder(self.path, rank).next_epoch() for rank in self.ranks())
+
+    def clear(self) -> None:
+        """Take away what an attempt left that recorded nothing; locks stay."""
+        for path in [self.path / "dataset.arrow", self.path / "probes.json", *self.path.glob("rank*.json")]:
+            path.unlink(missing_ok=True)
+        (self.path / "run.json").unlink(
+            missing_ok=True
+        )  # last: until then another process clears the folder, too
 
     # ---- how far it is
 

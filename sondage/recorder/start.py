@@ -74,7 +74,8 @@ def init(
     labels : integers from 0, shape (N,), optional
         The given label of every example, in the order of the rows.
     ids : texts or numbers, shape (N,), optional
-        The user's own ids, for `log(keys=…)` and for all that is shown later; the rows when not given.
+        The user's own ids, for `log(keys=…)` and for all that is shown later; the rows when not given. Without
+        `labels`, they are compared with the keys of the dataset on the server: the same, in the same order.
     num_examples : int, optional
         N, to be checked against the dataset on the server.
     class_names : sequence of str, optional
@@ -128,6 +129,7 @@ def init(
         world_size=process.world_size,
         client_version=sondage.__version__,
         session=process.session,
+        examples=examples.digests(),
     )
     trouble = Trouble(spec.run)
     folder = RunFolder.of(Path(spool or DEFAULT_SPOOL).absolute(), spec, process.rank)
@@ -200,7 +202,7 @@ class _Start:
 
     def _check_spool(self) -> None:
         """What a former process left of a run of this name."""
-        there = self.folder.spec()
+        there = self._left_by_another_attempt()
         if there is None:
             return
         begun = self.folder.next_epoch()
@@ -221,6 +223,24 @@ class _Start:
                 f"The run in {self.folder.path} differs in {', '.join(differing)}: resume it with what it was begun "
                 "with, or choose another name."
             )
+        told = {**(there.examples or {}), **(self.spec.examples or {})}
+        self.spec = replace(self.spec, examples=told or there.examples)
+
+    def _left_by_another_attempt(self) -> RunSpec | None:
+        """What waits here of this run. Of an attempt that died before an epoch closed nothing is taken over, neither
+        its dataset nor its probes, except to go on with it on the same examples."""
+        try:
+            with self.folder.alone():
+                there = self.folder.spec()
+                if there is None or there.session == self.spec.session or not self.folder.nothing_recorded():
+                    return there
+                known = replace(self.spec, num_examples=self.spec.num_examples or there.num_examples)
+                if self.resume and not there.differences(known):
+                    return there
+                self.folder.clear()
+        except OSError as fault:
+            self.trouble(f"The spool folder {self.folder.path} cannot be tidied up ({fault.strerror}).")
+        return None
 
     def _outbox(self, on_the_server: int | None) -> Outbox:
         """Where this process goes on: all ranks must agree, so several go on from what all of them have closed.

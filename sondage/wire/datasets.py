@@ -124,6 +124,15 @@ class Dataset(Answer):
     created_at: datetime
 
 
+class KeysDigest(Answer):
+    """By which a recorder knows that its ids are the dataset's keys, in the same order."""
+
+    num_keys: int
+    sha256: str = Field(
+        description="Of the keys as UTF-8, in order of the index, each with a line's end behind it."
+    )
+
+
 class Example(Answer):
     index: int
     key: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from app.api import datasets as api_datasets
 from app.recording import datasets as recorded
+from sondage.recorder.dataset import Examples
 from store import datasets, projects, runs, suites, sweep
 from store.engine import transaction
 from store.tables import Dataset, Example, Job, Project
@@ -69,6 +71,10 @@ def test_all_keys_at_once(empty: World, monkeypatch: pytest.MonkeyPatch) -> None
     assert response.headers["x-num-rows"] == "7"
     assert response.content.decode().split("\n") == [*keys, ""]
     empty.get("/datasets/999/keys", 404)
+    said = empty.get(f"/datasets/{made['id']}/keys/digest")
+    assert said == {"num_keys": 7, "sha256": hashlib.sha256(response.content).hexdigest()}
+    assert Examples(ids=keys).digests()["ids"] == said["sha256"]
+    empty.get("/datasets/999/keys/digest", 404)
 
 
 def test_how_it_was_cut_makes_no_difference(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import socket
@@ -170,6 +171,7 @@ class FakeServer:
     def _routes(self) -> Iterator[tuple[str, str, Any]]:
         yield r"/datasets/recorded", "POST", self._make_dataset
         yield r"/datasets", "GET", self._list_datasets
+        yield r"/datasets/(\d+)/keys/digest", "GET", self._digest
         yield r"/runs/recorded", "POST", self._begin
         yield r"/runs/(\d+)/curves/(\w+)/(\d+)/(\d+)", "PUT", self._put
         yield r"/runs/(\d+)/epochs/(\d+)", "POST", self._close
@@ -200,6 +202,14 @@ class FakeServer:
     def _list_datasets(self, request: Request) -> tuple[int, dict[str, Any]]:
         found = [one for name, one in self.datasets.items() if name == request.query.get("name")]
         return 200, {"items": found, "next_cursor": None}
+
+    def _digest(self, request: Request, number: str) -> tuple[int, dict[str, Any]]:
+        """Keys are positions, but of a dataset that was sent with others."""
+        one = next(one for one in self.datasets.values() if one["id"] == int(number))
+        table = self.tables.get(one["name"])
+        keys = range(one["num_examples"]) if table is None else table["key"].to_pylist()
+        lines = "".join(f"{key}\n" for key in keys).encode()
+        return 200, {"num_keys": one["num_examples"], "sha256": hashlib.sha256(lines).hexdigest()}
 
     def _begin(self, request: Request) -> tuple[int, dict[str, Any]]:
         body = json.loads(request.body)

@@ -68,6 +68,9 @@ def test_on_a_dataset_that_is_there_by_name(recording: KeyedServer) -> None:
     train(run, range(1))
     run.finish()
     assert curves(recording, "three") == [[0]] * 3
+    sondage.init(dataset="by-name", run="four", ids=range(3), channels=("loss",)).finish()
+    with pytest.raises(sondage.InvalidInput, match="not the keys of dataset by-name"):
+        sondage.init(dataset="by-name", run="five", ids=[2, 1, 0], channels=("loss",))
     with pytest.raises(sondage.NotFound, match="nothing-here"):
         sondage.init(dataset="nothing-here", channels=("loss",))
 
