@@ -34,7 +34,9 @@ def test_the_curve_in_both_runs_and_channels(page: Page, served_demo: Demo) -> N
     page.goto(f"{served_demo.url}/projects/default/taggings/{served_demo.tagging.id}")
     page.locator("[data-index]").first.click()
     chart = page.locator("figure.chart svg")
-    expect(chart.locator('[aria-label="area"]')).to_have_count(len(served_demo.tagging.categories))
+    # The server's first explanation imports scikit-learn, which takes seconds beside other tests.
+    areas = chart.locator('[aria-label="area"]')
+    expect(areas).to_have_count(len(served_demo.tagging.categories), timeout=30_000)
     for seed in ("Seed 0", "Seed 1"):
         page.get_by_role("button", name=seed).click()
         expect(page.get_by_role("button", name=seed)).to_have_attribute("aria-pressed", "true")
