@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from sondage.curves import Curves
-from sondage.types import AnyArray, CurveArray, PerRow
+from sondage.types import AnyArray, CurveArray, Mask, PerRow
 
 _CHUNK_ROWS = 65_536
 
@@ -56,6 +56,20 @@ def mean_over_epochs(values: CurveArray, change: Callable[[AnyArray], AnyArray] 
 def mean_over_runs(per_run: Sequence[PerRow]) -> PerRow:
     """Per row the mean over the runs that have a number for it; NaN where none has. Shape (rows,)."""
     return nanmean(np.stack(per_run), axis=0)
+
+
+def mean_where_trained(per_run: Sequence[AnyArray], trained: Sequence[Mask]) -> AnyArray:
+    """Mean over the runs that trained the example; over those that only scored it where none did. Shape (N, …).
+
+    A model that never saw an example is harder on it, so the two are not mixed.
+    """
+    masks = [
+        mask.reshape(-1, *[1] * (values.ndim - 1)) for mask, values in zip(trained, per_run, strict=True)
+    ]
+    inside = mean_over_runs(
+        [np.where(mask, values, np.nan) for mask, values in zip(masks, per_run, strict=True)]
+    )
+    return np.where(np.isnan(inside), mean_over_runs(per_run), inside)
 
 
 def nanmean(values: AnyArray, axis: int) -> PerRow:

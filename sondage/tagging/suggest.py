@@ -1,4 +1,4 @@
-"""⑤ Suggested labels: what the model said instead of the given label, most of the time."""
+"""⑤ What the model said instead of the given label: suggested labels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sondage.curves import NOT_SEEN, Curves
-from sondage.types import AnyArray, Labels, Rows
+from sondage.types import AnyArray, Labels, Mask, Rows
 
 NO_LABEL = -1
 _CHUNK_ROWS = 65_536
@@ -30,18 +30,51 @@ def suggest_labels(runs: Sequence[Curves], labels: Labels, num_examples: int) ->
         given one wins, then the lowest.
     """
     later = [run["predicted"][:num_examples, run.num_epochs // 2 :] for run in runs if "predicted" in run]
-    out = np.full(num_examples, NO_LABEL, dtype=np.int64)
     if not later:
-        return out
-    for start in range(0, num_examples, _CHUNK_ROWS):
-        block = slice(start, min(start + _CHUNK_ROWS, num_examples))
-        said = np.concatenate([part[block] for part in later], axis=1).astype(np.int64)
-        out[block] = _most_frequent_other(said, np.asarray(labels[block]))
-    return out
+        return np.full(num_examples, NO_LABEL, dtype=np.int64)
+    other, lead = most_frequent_other(later, labels[:num_examples])
+    return np.where(lead > 0, other, NO_LABEL)
 
 
-def _most_frequent_other(said: AnyArray, given: AnyArray) -> Rows:
-    """Per row the most frequent class, −1 if that is the given one. Sorting keeps this free of a table of classes."""
+def most_frequent_other(
+    predicted: Sequence[AnyArray], labels: Labels, trained: Sequence[Mask] | None = None
+) -> tuple[Rows, Rows]:
+    """Per row the class, other than the given one, that was predicted most often.
+
+    Parameters
+    ----------
+    predicted : sequence of int arrays, shape (rows, epochs)
+        Per run; −1 where a row was not seen.
+    labels : int array, shape (rows,)
+    trained : sequence of bool arrays, shape (rows,), optional
+        Per run the rows whose predictions count; all by default.
+
+    Returns
+    -------
+    other : int64 array, shape (rows,)
+        Of equally frequent ones the lowest; −1 where nothing but the given label was predicted.
+    lead : int64 array, shape (rows,)
+        How many times more often than the given label.
+    """
+    other = np.full(len(labels), NO_LABEL, dtype=np.int64)
+    lead = np.zeros(len(labels), dtype=np.int64)
+    for start in range(0, len(labels), _CHUNK_ROWS):
+        block = slice(start, min(start + _CHUNK_ROWS, len(labels)))
+        parts = [part[block] for part in predicted]
+        if trained is not None:
+            parts = [
+                np.where(mask[block, None], part, NOT_SEEN) for mask, part in zip(trained, parts, strict=True)
+            ]
+        said = np.concatenate(parts, axis=1).astype(np.int64)
+        own = said == np.asarray(labels[block])[:, None]
+        said[own] = NOT_SEEN
+        other[block], times = _most_frequent(said)
+        lead[block] = times - own.sum(axis=1)
+    return other, lead
+
+
+def _most_frequent(said: AnyArray) -> tuple[Rows, Rows]:
+    """Per row the most frequent class and its number. Sorting keeps this free of a table of classes."""
     said = np.sort(said, axis=1)
     place = np.arange(said.shape[1])
     starts = np.ones(said.shape, dtype=bool)
@@ -50,7 +83,6 @@ def _most_frequent_other(said: AnyArray, given: AnyArray) -> Rows:
     length[said == NOT_SEEN] = 0
     # The longest run of equal classes ends where the length is largest; argmax takes the first, the lowest class.
     best = length.argmax(axis=1)[:, None]
-    most = np.take_along_axis(length, best, axis=1)[:, 0]
-    label = np.take_along_axis(said, best, axis=1)[:, 0]
-    own = ((said == given[:, None]) & (said != NOT_SEEN)).sum(axis=1)
-    return np.where(most > own, label, NO_LABEL)
+    times = np.take_along_axis(length, best, axis=1)[:, 0]
+    found = np.take_along_axis(said, best, axis=1)[:, 0]
+    return np.where(times > 0, found, NO_LABEL), times

@@ -16,10 +16,10 @@ from sondage.curves import Curves
 from sondage.errors import InvalidInput
 from sondage.probes.plan import Probes
 from sondage.probes.suite import UNSURE, Category, SuiteDefinition
-from sondage.scores.base import mean_over_runs
+from sondage.scores.base import mean_where_trained
 from sondage.scores.mean_loss import mean_loss
 from sondage.tagging.evaluate import Report, evaluate
-from sondage.tagging.evidence import RunEvidence, evidence
+from sondage.tagging.evidence import evidence
 from sondage.tagging.prepare import Prepared, prepare
 from sondage.tagging.reference import ReferenceTagger, roughness, usual_k
 from sondage.tagging.suggest import suggest_labels
@@ -159,13 +159,14 @@ def tag_runs(
         votes.append(of_rows[:num_examples])
         ks.append(voters.k)
         reports.append((run, of_rows[run.probes.row], voters.k))
-    probabilities = _mean_where_trained(votes, prepared)
+    trained = [run.trained for run in prepared]
+    probabilities = mean_where_trained(votes, trained)
     suspicion = suspicion_of(probabilities, categories)
     losses = [mean_loss(run.curves.take(slice(num_examples))) for run in prepared]
-    loss = _mean_where_trained(losses, prepared)
+    loss = mean_where_trained(losses, trained)
     order = suspicious_order(suspicion, loss)
     if tagger == "evidence":
-        strength = evidence([RunEvidence(r.curves, r.labels, r.trained, r.agreement) for r in prepared])[0]
+        strength = evidence(prepared)
         order = suspicious_order(strength, loss)
         suspicion = suspicion_by_evidence(suspicion, strength)
     warnings = list(dict.fromkeys(text for run in prepared for text in run.warnings))
@@ -258,19 +259,6 @@ def _present(definition: SuiteDefinition, runs: Sequence[Prepared]) -> tuple[Cat
     """The suite's categories that have a fit probe in some run."""
     fitted = {name for run in runs for name in run.probes.category[run.probes.role == "fit"].tolist()}
     return tuple(category for category in definition.used_categories() if category.name in fitted)
-
-
-def _mean_where_trained(per_run: Sequence[PerRow], runs: Sequence[Prepared]) -> PerRow:
-    """Mean over the runs that trained the example; over those that only scored it where none did.
-
-    A model that never saw an example is harder on it, so the two are not mixed.
-    """
-    trained = [
-        run.trained.reshape(-1, *[1] * (values.ndim - 1)) for run, values in zip(runs, per_run, strict=True)
-    ]
-    masked = [np.where(mask, values, np.nan) for mask, values in zip(trained, per_run, strict=True)]
-    inside = mean_over_runs(masked)
-    return np.where(np.isnan(inside), mean_over_runs(per_run), inside)
 
 
 def _displaced(runs: Sequence[RunCurves], prepared: Sequence[Prepared]) -> Mask:
