@@ -27,6 +27,8 @@ from store.paging import newest_first
 from store.tables import OPEN_JOB_STATES, Job, Run, Tagging
 
 QUEUE = "sondage"
+TAG_QUEUE = "sondage.tag"
+"""Taggings wait in a queue of their own: one of a training under way must not wait for its end."""
 TASK = "sondage.work"
 FORGIVEN = "attempts_forgiven"
 """In a job's arguments: the attempts before its last `retry`."""
@@ -64,10 +66,10 @@ def tell_workers(session: Session, *, job_id: int) -> None:
     """Defer the job by procrastinate's own function. One lock per job: no two workers hold it at once."""
     statement = text(
         "SELECT procrastinate.procrastinate_defer_jobs_v1(ARRAY["
-        "ROW(:queue, :task, 0, :lock, NULL, jsonb_build_object('job_id', CAST(:job_id AS bigint)), NULL)"
-        "::procrastinate.procrastinate_job_to_defer_v1])"
+        "ROW(CASE kind WHEN 'tag' THEN :tag_queue ELSE :queue END, :task, 0, 'job/' || id, NULL,"
+        " jsonb_build_object('job_id', id), NULL)::procrastinate.procrastinate_job_to_defer_v1]) FROM jobs WHERE id = :job_id"
     )
-    session.execute(statement, {"queue": QUEUE, "task": TASK, "lock": f"job/{job_id}", "job_id": job_id})
+    session.execute(statement, {"queue": QUEUE, "tag_queue": TAG_QUEUE, "task": TASK, "job_id": job_id})
 
 
 def get(session: Session, *, project_id: int, job_id: int) -> Job:
@@ -202,18 +204,18 @@ def give_sign_of_life(session: Session, *, worker_id: int) -> None:
     session.execute(statement, {"worker_id": worker_id})
 
 
-def left_behind(session: Session, *, silent_seconds: float, worker_id: int | None) -> dict[int, int]:
-    """Entries of the queue that look left, with their job: held by a worker that is gone or silent, or by `worker_id`.
+def left_behind(session: Session, *, silent_seconds: float, worker_ids: Sequence[int]) -> dict[int, int]:
+    """Entries of the queues that look left, with their job: held by a worker that is gone or silent, or by our own.
 
-    Whether worker `worker_id` still works on its own, it knows itself.
+    Whether `worker_ids`, the caller's own, still work on theirs, they know themselves.
     """
     statement = text(
         "SELECT entry.id, (entry.args ->> 'job_id')::bigint FROM procrastinate.procrastinate_jobs AS entry"
         " LEFT JOIN procrastinate.procrastinate_workers AS worker ON worker.id = entry.worker_id"
-        " WHERE entry.status = 'doing' AND entry.queue_name = :queue AND (worker.id IS NULL"
-        " OR worker.id = :worker_id OR worker.last_heartbeat < now() - make_interval(secs => :seconds))"
+        " WHERE entry.status = 'doing' AND entry.queue_name = ANY(:queues) AND (worker.id IS NULL"
+        " OR worker.id = ANY(:worker_ids) OR worker.last_heartbeat < now() - make_interval(secs => :seconds))"
     )
-    parameters = {"queue": QUEUE, "worker_id": worker_id, "seconds": silent_seconds}
+    parameters = {"queues": [QUEUE, TAG_QUEUE], "worker_ids": list(worker_ids), "seconds": silent_seconds}
     return {row[0]: row[1] for row in session.execute(statement, parameters)}
 
 

@@ -30,13 +30,15 @@ RECONNECT_SECONDS = 1.0
 POLL_SECONDS = 0.5
 A_DAY_SECONDS = 86_400.0
 SPARE_THREADS = 4
+TAGGINGS_AT_A_TIME = 1
+"""Beside the other jobs, so that a training under way can be tagged by the epochs that it has completed."""
 
 logger = logging.getLogger("worker")
 
 
 async def serve(database: Database, settings: WorkerSettings, parent_fd: int | None) -> None:
     """Take jobs until a signal, or the end of the process behind `parent_fd`. A lost database is waited for."""
-    make_room(settings.concurrency)
+    make_room(settings.concurrency + TAGGINGS_AT_A_TIME)
     stop = threading.Event()
     supervisor = Supervisor(database, settings, stop)
     stopping = _stop_on_signal_or_parent(stop, parent_fd)
@@ -66,15 +68,26 @@ async def _take_jobs(
     """Take jobs until told to stop or until the connection is lost. Jobs under way are waited for."""
     queue = _queue(database, supervisor)
     async with queue.open_async():
-        worker = _fetcher(queue, settings)
-        with Watch(database, settings, supervisor, lambda: worker.worker_id):
-            taking = asyncio.create_task(worker.run())  # type: ignore[no-untyped-call]  # as it comes
+        fetchers = [
+            _fetcher(queue, jobs.QUEUE, settings.concurrency),
+            _fetcher(queue, jobs.TAG_QUEUE, TAGGINGS_AT_A_TIME),
+        ]
+        with Watch(database, settings, supervisor, lambda: _numbers(fetchers)):
+            taking = [asyncio.create_task(one.run()) for one in fetchers]  # type: ignore[no-untyped-call]  # as it comes
             stopper = asyncio.create_task(stopping.wait())
             logger.info("ready for jobs")
-            await asyncio.wait([taking, stopper], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*taking, stopper], return_when=asyncio.FIRST_COMPLETED)
             stopper.cancel()
-            worker.stop()  # type: ignore[no-untyped-call]  # as it comes
-            await taking
+            for one in fetchers:
+                one.stop()  # type: ignore[no-untyped-call]  # as it comes
+            await asyncio.wait(taking)
+            for one in taking:
+                one.result()  # raises what ended it
+
+
+def _numbers(fetchers: list[Worker]) -> list[int]:
+    """Procrastinate's numbers of the workers that have one by now."""
+    return [one.worker_id for one in fetchers if one.worker_id is not None]
 
 
 def _queue(database: Database, supervisor: Supervisor) -> App:
@@ -97,11 +110,11 @@ def _work_with(supervisor: Supervisor):  # type: ignore[no-untyped-def]  # procr
     return work
 
 
-def _fetcher(queue: App, settings: WorkerSettings) -> Worker:
+def _fetcher(queue: App, name: str, concurrency: int) -> Worker:
     return Worker(
         queue,
-        queues=[jobs.QUEUE],
-        concurrency=settings.concurrency,
+        queues=[name],
+        concurrency=concurrency,
         install_signal_handlers=False,
         listen_notify=False,
         fetch_job_polling_interval=POLL_SECONDS,

@@ -14,7 +14,7 @@ class WorkerSettings(StoreSettings):
     num_threads: int | None = Field(
         default=None, gt=0, description="Processor threads of a training; torch's own choice when unset."
     )
-    concurrency: int = Field(default=1, gt=0, description="Jobs at a time.")
+    concurrency: int = Field(default=1, gt=0, description="Jobs at a time; beside them, one tagging.")
     heartbeat_seconds: float = Field(
         default=2.0, gt=0, description="Between two signs of life of the worker."
     )

@@ -27,8 +27,8 @@ class Watch:
 
     Parameters
     ----------
-    worker_id
-        Gives procrastinate's number of this worker, or None while it has none.
+    worker_ids
+        Gives procrastinate's numbers of this worker, one for each of its queues; none while it has none.
     """
 
     def __init__(
@@ -36,12 +36,12 @@ class Watch:
         database: Database,
         settings: WorkerSettings,
         supervisor: Supervisor,
-        worker_id: Callable[[], int | None],
+        worker_ids: Callable[[], list[int]],
     ) -> None:
         self._database = database
         self._settings = settings
         self._supervisor = supervisor
-        self._worker_id = worker_id
+        self._worker_ids = worker_ids
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._looked_at = time.time()
@@ -70,15 +70,15 @@ class Watch:
 
     def look(self) -> None:
         """One sign of life, and one look at the queue."""
-        worker_id = self._worker_id()
+        worker_ids = self._worker_ids()
         with transaction(self._database.engine) as session:
-            if worker_id is not None:
+            for worker_id in worker_ids:
                 jobs.give_sign_of_life(session, worker_id=worker_id)
             jobs.tell_forgotten(session)
         if self._is_patient():
             self._suspected.clear()
             return
-        self._rescue(worker_id)
+        self._rescue(worker_ids)
 
     def _is_patient(self) -> bool:
         """After a gap of our own (no database, a laptop asleep) the others' silence says nothing for a while.
@@ -91,11 +91,11 @@ class Watch:
         self._looked_at = now
         return now < self._patient_until
 
-    def _rescue(self, worker_id: int | None) -> None:
+    def _rescue(self, worker_ids: list[int]) -> None:
         """Give left jobs to whoever is there, when they were found left in the look before, too."""
         with transaction(self._database.engine) as session:
             left = jobs.left_behind(
-                session, silent_seconds=self._settings.stalled_seconds, worker_id=worker_id
+                session, silent_seconds=self._settings.stalled_seconds, worker_ids=worker_ids
             )
             ours = self._supervisor.active
             due = [entry for entry, job_id in left.items() if entry in self._suspected and job_id not in ours]

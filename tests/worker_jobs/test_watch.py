@@ -44,7 +44,7 @@ def supervisor(database: Database, tmp_path) -> Supervisor:
 def watch(database: Database, supervisor: Supervisor, clock: Clock) -> Watch:
     """Of a worker that is registered, and not started: the tests look when they want."""
     number = registered(database)
-    return Watch(database, supervisor.settings, supervisor, lambda: number)
+    return Watch(database, supervisor.settings, supervisor, lambda: [number])
 
 
 def registered(database: Database, *, silent_seconds: float = 0) -> int:
@@ -120,7 +120,7 @@ def test_after_a_gap_of_its_own_it_is_patient(database, watch, clock, gap):
 
 def test_jobs_under_way_here_are_left_alone_and_others_of_our_own_are_not(database, watch, clock, supervisor):
     """An entry of ours that nobody works on: its end could not be written down."""
-    ours = watch._worker_id()
+    ours = watch._worker_ids()[0]
     under_way, left = held_by(database, ours), held_by(database, ours)
     supervisor.active.add(under_way)
     look(watch, clock, 3)
@@ -129,7 +129,7 @@ def test_jobs_under_way_here_are_left_alone_and_others_of_our_own_are_not(databa
 
 
 def test_a_job_without_an_entry_gets_one_and_an_ended_one_does_not(database, watch, clock):
-    open_, ended = held_by(database, watch._worker_id()), held_by(database, watch._worker_id())
+    open_, ended = held_by(database, watch._worker_ids()[0]), held_by(database, watch._worker_ids()[0])
     with transaction(database.engine) as session:
         session.execute(text("DELETE FROM procrastinate.procrastinate_jobs"))
         jobs.request_abort(session, project_id=projects.ensure(session).id, job_id=ended)
@@ -140,7 +140,7 @@ def test_a_job_without_an_entry_gets_one_and_an_ended_one_does_not(database, wat
 
 def test_it_gives_signs_of_life(database, watch, clock):
     with transaction(database.engine) as session:
-        silence(session, watch._worker_id(), 100)
+        silence(session, watch._worker_ids()[0], 100)
         before = jobs.worker_seen_at(session)
     look(watch, clock)
     with transaction(database.engine) as session:
@@ -168,7 +168,7 @@ def test_a_worker_that_breaks_down_over_a_job_leaves_it_to_be_found_after_a_paus
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(supervise.subprocess, "Popen", no_more_processes)
-    job_id = held_by(database, watch._worker_id())
+    job_id = held_by(database, watch._worker_ids()[0])
     supervisor.stop = Stop()
     with pytest.raises(BlockingIOError):
         supervisor.work(job_id)
