@@ -60,6 +60,14 @@ def evidence(runs: Sequence[Prepared]) -> AnyArray:
     return np.asarray(found, dtype=np.float64)
 
 
+def evidence_of_run(run: Prepared) -> AnyArray:
+    """What one run alone says of each of its rows, planted ones too: all but the pairs. Shape (rows,); high is bad.
+
+    NaN where the run has no curve. For comparing flips with examples (`sondage.tagging.probe_calibration`).
+    """
+    return np.asarray(_badness(run) + AGREEMENT_WEIGHT * np.nan_to_num(_disagreement(run)))
+
+
 def one_way_pairs(given: Labels, other: Rows, suspicion: AnyArray) -> AnyArray:
     """Log ratio of each example's pair (given label, other class) to the reverse pair among the suspects.
 
