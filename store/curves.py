@@ -176,12 +176,12 @@ def read_block(session: Session, *, run_id: int, channel: str, epoch: int, shard
     return block
 
 
-def channels(session: Session, *, run_id: int) -> list[str]:
-    """The channels a run has recorded."""
-    statement = (
-        select(CurveBlock.channel).where(CurveBlock.run_id == run_id).distinct().order_by(CurveBlock.channel)
-    )
-    return list(session.scalars(statement))
+def channels(session: Session, *, run_id: int, epochs: Sequence[int] | None = None) -> list[str]:
+    """The channels a run has recorded, in some of these epochs when they are given."""
+    statement = select(CurveBlock.channel).where(CurveBlock.run_id == run_id)
+    if epochs is not None:
+        statement = statement.where(CurveBlock.epoch.in_(epochs))
+    return list(session.scalars(statement.distinct().order_by(CurveBlock.channel)))
 
 
 def epochs_of_channel(session: Session, *, run_id: int, channel: str) -> list[int]:
@@ -204,9 +204,10 @@ def channel_dtype(session: Session, *, run_id: int, channel: str) -> np.dtype[An
     return np.dtype(name)
 
 
-def closed_epochs(session: Session, *, run_id: int) -> list[int]:
-    query = "SELECT epoch FROM epochs WHERE run_id = %s ORDER BY epoch"
-    return [epoch for (epoch,) in fetch_binary(session, query, [run_id])]
+def closed_epochs(session: Session, *, run_id: int, first: int | None = None) -> list[int]:
+    """Ascending; the first so many, or all. An epoch closes after those before it, so the first ones never change."""
+    query = "SELECT epoch FROM epochs WHERE run_id = %s ORDER BY epoch LIMIT %s"
+    return [epoch for (epoch,) in fetch_binary(session, query, [run_id, first])]
 
 
 def _missing(dtype: np.dtype[Any]) -> float:

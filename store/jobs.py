@@ -67,7 +67,8 @@ def tell_workers(session: Session, *, job_id: int) -> None:
     statement = text(
         "SELECT procrastinate.procrastinate_defer_jobs_v1(ARRAY["
         "ROW(CASE kind WHEN 'tag' THEN :tag_queue ELSE :queue END, :task, 0, 'job/' || id, NULL,"
-        " jsonb_build_object('job_id', id), NULL)::procrastinate.procrastinate_job_to_defer_v1]) FROM jobs WHERE id = :job_id"
+        " jsonb_build_object('job_id', id), NULL)::procrastinate.procrastinate_job_to_defer_v1])"
+        " FROM jobs WHERE id = :job_id"
     )
     session.execute(statement, {"queue": QUEUE, "tag_queue": TAG_QUEUE, "task": TASK, "job_id": job_id})
 

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from sondage.errors import Conflict
 from store import closing, curve_parts, runs, taggings
-from store.tables import Dataset, Recording, Run, RunProbe, TaggingRun
+from store.tables import Dataset, Recording, Run, RunProbe, Tagging, TaggingRun
 
 ABORTED = "It was aborted on the server."
 
@@ -234,7 +234,8 @@ def reopen(session: Session, *, project_id: int, run_id: int) -> tuple[Run, Reco
     Raises
     ------
     Conflict
-        A tagging was made from its curves: they must stay what they were.
+        A tagging was made from its whole curves: they must stay what they were. One by its first epochs is no
+        hindrance, since closed epochs never change.
     """
     run, recording = held(session, project_id=project_id, run_id=run_id)
     _reopen(session, run)
@@ -244,8 +245,9 @@ def reopen(session: Session, *, project_id: int, run_id: int) -> tuple[Run, Reco
 def _reopen(session: Session, run: Run) -> None:
     if run.state == "running":
         return
-    used_by = select(TaggingRun.tagging_id).where(TaggingRun.run_id == run.id)
-    tagging_id = session.scalar(used_by.order_by(TaggingRun.tagging_id).limit(1))
+    used_by = select(Tagging.id).join(TaggingRun, TaggingRun.tagging_id == Tagging.id)
+    of_all_epochs = used_by.where(TaggingRun.run_id == run.id, ~taggings.is_early())
+    tagging_id = session.scalar(of_all_epochs.order_by(Tagging.id).limit(1))
     if tagging_id is not None:
         raise Conflict(
             f"Tagging {tagging_id} was made from run {run.id} ({run.name}), whose curves must stay as they are. "

@@ -23,15 +23,18 @@ def save(
     bad_end: str,
     run_ids: Sequence[int],
     values: NDArray[np.float32],
+    epochs: int | None = None,
 ) -> Score:
     """Store a score of these runs, in place of the same one from earlier.
 
     Parameters
     ----------
+    epochs
+        Of their first so many epochs alone; of all when not given.
     values
         float32 [N], NaN where an example has none.
     """
-    digest = runs_digest(run_ids)
+    digest = runs_digest(run_ids, epochs)
     _one_after_the_other(session, dataset.id, method, digest)
     session.execute(
         delete(Score).where(
@@ -80,9 +83,12 @@ def get(session: Session, *, project_id: int, score_id: int) -> Score:
     return score
 
 
-def of_runs(session: Session, *, dataset_id: int, run_ids: Sequence[int]) -> dict[str, Score]:
-    """The scores averaged over exactly these runs, by method."""
-    statement = select(Score).where(Score.dataset_id == dataset_id, Score.runs_digest == runs_digest(run_ids))
+def of_runs(
+    session: Session, *, dataset_id: int, run_ids: Sequence[int], epochs: int | None = None
+) -> dict[str, Score]:
+    """The scores averaged over exactly these runs, of their first `epochs` or of all, by method."""
+    digest = runs_digest(run_ids, epochs)
+    statement = select(Score).where(Score.dataset_id == dataset_id, Score.runs_digest == digest)
     return {score.method: score for score in session.scalars(statement)}
 
 
@@ -103,9 +109,16 @@ def listed(
     return newest_first(session, statement, number=Score.id, below=below, limit=limit)
 
 
-def runs_digest(run_ids: Sequence[int]) -> str:
-    """Names a set of runs: their numbers, ascending, joined by commas."""
-    return ",".join(str(run_id) for run_id in sorted(set(run_ids)))
+def runs_digest(run_ids: Sequence[int], epochs: int | None = None) -> str:
+    """Names a set of runs: their numbers, ascending, joined by commas; behind an @, how many of their epochs."""
+    numbers = ",".join(str(run_id) for run_id in sorted(set(run_ids)))
+    return numbers if epochs is None else f"{numbers}@{epochs}"
+
+
+def epochs_of(score: Score) -> int | None:
+    """How many of the runs' epochs a score is of; None for all."""
+    _, _, epochs = score.runs_digest.partition("@")
+    return int(epochs) if epochs else None
 
 
 def run_ids(session: Session, *, score_ids: Sequence[int]) -> dict[int, list[int]]:

@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from sondage.errors import InvalidInput, NotFound
 from store.bulk import copy_in
 from store.paging import newest_first
 from store.tables import Run, Tagging, TaggingProbe, TaggingRun
+
+EPOCHS = "epochs"
+"""In a tagging's parameters: it looks at the first so many closed epochs of each run, and no others."""
+OF_EPOCHS = "of_epochs"
+"""Beside it: how many the longest of the runs is to have."""
+
+
+def is_early() -> ColumnElement[bool]:
+    """A tagging by the first epochs of its runs: what these record later is nothing to it."""
+    found: ColumnElement[bool] = Tagging.parameters.has_key(EPOCHS)
+    return found
 
 
 def create(
@@ -24,6 +35,9 @@ def create(
     parameters: dict[str, Any] | None = None,
 ) -> Tagging:
     """A queued tagging. Its job is made when all its runs have finished (`defer_if_ready`).
+
+    With `epochs` in its parameters it looks at the first so many closed epochs alone, which never change: it waits for
+    nothing, and what becomes of its runs is nothing to it.
 
     Raises
     ------
@@ -55,7 +69,8 @@ def create(
 
 
 def defer_if_ready(session: Session, *, tagging: Tagging) -> None:
-    """Make the tagging's job once every run has finished. The caller holds the tagging, or has just made it."""
+    """Make the tagging's job once every run has finished, at once for an early one. The caller holds the tagging, or
+    has just made it."""
     from store import jobs
 
     states = session.scalars(
@@ -64,7 +79,7 @@ def defer_if_ready(session: Session, *, tagging: Tagging) -> None:
         .where(TaggingRun.tagging_id == tagging.id)
         .execution_options(populate_existing=True)
     ).all()
-    if all(state == "finished" for state in states):
+    if EPOCHS in tagging.parameters or all(state == "finished" for state in states):
         jobs.create(session, project_id=tagging.project_id, kind="tag", tagging_id=tagging.id)
 
 
@@ -77,7 +92,7 @@ def hold_waiting(session: Session, *, run_id: int) -> Sequence[Tagging]:
     statement = (
         select(Tagging)
         .join(TaggingRun, TaggingRun.tagging_id == Tagging.id)
-        .where(TaggingRun.run_id == run_id, Tagging.state == "queued")
+        .where(TaggingRun.run_id == run_id, Tagging.state == "queued", ~is_early())
         .order_by(Tagging.id)
         .with_for_update(of=Tagging)
     )

@@ -30,6 +30,8 @@ class Filter:
     max_suspicion: float | None = None
     decision: str | None = None
     """A decision word, or `none` for examples that nobody has decided on."""
+    in_all_seeds: bool | None = None
+    """Two runs at least trained the example, and its tag is the same in all of them; false: not in all."""
 
     def conditions(self, *, dataset_id: int) -> list[ColumnElement[bool]]:
         found: list[ColumnElement[bool]] = []
@@ -43,6 +45,10 @@ class Filter:
             found.append(Tag.suspicion >= self.min_suspicion)
         if self.max_suspicion is not None:
             found.append(Tag.suspicion <= self.max_suspicion)
+        if self.in_all_seeds is not None:
+            found.append(Tag.runs_trained >= 2)
+            same = Tag.runs_agreeing == Tag.runs_trained
+            found.append(same if self.in_all_seeds else ~same)
         if self.decision is not None:
             found.append(_decided(self.decision, dataset_id))
         return found
@@ -74,6 +80,8 @@ class TagColumns:
     label, suggested_label : int32 arrays, shape (n,)
         The given label; the suggested one, −1 where there is none.
     displaced : bool array, shape (n,)
+    runs_trained, runs_agreeing : int16 arrays, shape (n,), optional
+        Runs that trained the example, and those of them whose own tag is the tag.
     """
 
     index: NDArray[np.int64]
@@ -84,6 +92,8 @@ class TagColumns:
     suggested_label: NDArray[np.int32]
     displaced: NDArray[np.bool_]
     probabilities: NDArray[np.float32]
+    runs_trained: NDArray[np.int16] | None = None
+    runs_agreeing: NDArray[np.int16] | None = None
 
 
 def write(session: Session, *, tagging_id: int, columns: TagColumns) -> None:
@@ -111,8 +121,17 @@ def write(session: Session, *, tagging_id: int, columns: TagColumns) -> None:
             "suggested_label": BulkColumn(columns.suggested_label, columns.suggested_label < 0),
             "displaced": BulkColumn(columns.displaced),
             "probabilities": BulkColumn(columns.probabilities, unseen),
+            "runs_trained": _optional(columns.runs_trained, len(columns.index)),
+            "runs_agreeing": _optional(columns.runs_agreeing, len(columns.index)),
         },
     )
+
+
+def _optional(values: NDArray[np.int16] | None, num: int) -> BulkColumn:
+    """Null throughout where nothing is known."""
+    if values is not None:
+        return BulkColumn(values)
+    return BulkColumn(np.zeros(num, dtype=np.int16), np.ones(num, dtype=np.bool_))
 
 
 def get(session: Session, *, tagging_id: int, index: int) -> Tag:

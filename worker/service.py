@@ -81,8 +81,8 @@ async def _take_jobs(
             for one in fetchers:
                 one.stop()  # type: ignore[no-untyped-call]  # as it comes
             await asyncio.wait(taking)
-            for one in taking:
-                one.result()  # raises what ended it
+            for task in taking:
+                task.result()  # raises what ended it
 
 
 def _numbers(fetchers: list[Worker]) -> list[int]:

@@ -31,13 +31,20 @@ def run_answers(session: Session, found: Sequence[t.Run]) -> list[Run]:
 
 
 def tagging_answers(session: Session, found: Sequence[t.Tagging]) -> list[Tagging]:
-    """With the numbers of its runs and of its newest job."""
+    """With the numbers of its runs and of its newest job, how many epochs it saw, and the held-out accuracy."""
     numbers = [tagging.id for tagging in found]
     run_ids = taggings.run_ids(session, tagging_ids=numbers)
     job_ids = jobs.of_taggings(session, tagging_ids=numbers)
     return [
         Tagging.model_validate(
-            _columns(tagging) | {"run_ids": run_ids[tagging.id], "job_id": job_ids.get(tagging.id)}
+            _columns(tagging)
+            | {
+                "run_ids": run_ids[tagging.id],
+                "job_id": job_ids.get(tagging.id),
+                "epochs": tagging.parameters.get(taggings.EPOCHS),
+                "of_epochs": tagging.parameters.get(taggings.OF_EPOCHS),
+                "held_out_accuracy": ((tagging.report or {}).get("overall") or {}).get("accuracy"),
+            }
         )
         for tagging in found
     ]
@@ -45,7 +52,12 @@ def tagging_answers(session: Session, found: Sequence[t.Tagging]) -> list[Taggin
 
 def score_answers(session: Session, found: Sequence[t.Score]) -> list[Score]:
     run_ids = scores.run_ids(session, score_ids=[score.id for score in found])
-    return [Score.model_validate(_columns(score) | {"run_ids": run_ids[score.id]}) for score in found]
+    return [
+        Score.model_validate(
+            _columns(score) | {"run_ids": run_ids[score.id], "epochs": scores.epochs_of(score)}
+        )
+        for score in found
+    ]
 
 
 def _columns(row: t.Base) -> dict[str, object]:

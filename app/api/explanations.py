@@ -40,7 +40,8 @@ def explain(view: TagView, index: int, *, run_id: int | None, channel: str, k: i
     tags.get(view.session, tagging_id=view.tagging.id, index=index)
     run = _run(view, index, run_id)
     probes = taggings.probes(view.session, tagging_id=view.tagging.id, run_id=run.id)
-    epochs = curves.closed_epochs(view.session, run_id=run.id)
+    first = view.tagging.parameters.get(taggings.EPOCHS)
+    epochs = curves.closed_epochs(view.session, run_id=run.id, first=first)
     reader = _Reader(view, run, index, [probe.row for probe in probes], epochs)
     curve, of_probes = reader.read(channel)
     return Explanation(

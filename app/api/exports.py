@@ -56,6 +56,8 @@ SCALARS: dict[str, pa.DataType] = {
     "suggested_label": pa.int32(),
     "suggested_label_name": pa.string(),
     "displaced": pa.bool_(),
+    "runs_trained": pa.int16(),
+    "runs_agreeing": pa.int16(),
     "decision": pa.string(),
 }
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")

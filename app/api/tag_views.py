@@ -42,7 +42,8 @@ class TagView:
         tagging = finished_tagging(session, project, tagging_id)
         dataset = datasets.get(session, project_id=project.id, dataset_id=tagging.dataset_id)
         run_ids = taggings.run_ids(session, tagging_ids=[tagging.id])[tagging.id]
-        found = scores.of_runs(session, dataset_id=dataset.id, run_ids=run_ids)
+        epochs = tagging.parameters.get(taggings.EPOCHS)
+        found = scores.of_runs(session, dataset_id=dataset.id, run_ids=run_ids, epochs=epochs)
         return cls(session, server, project, tagging, dataset, found)
 
     def where(
@@ -54,6 +55,7 @@ class TagView:
         min_suspicion: float | None = None,
         max_suspicion: float | None = None,
         decision: str | None = None,
+        in_all_seeds: bool | None = None,
     ) -> tags.Filter:
         """The store's filter, of names."""
         return tags.Filter(
@@ -63,6 +65,7 @@ class TagView:
             min_suspicion=min_suspicion,
             max_suspicion=max_suspicion,
             decision=decision,
+            in_all_seeds=self._seeds(in_all_seeds),
         )
 
     def page(
@@ -113,6 +116,8 @@ class TagView:
                 suggested_label=tag.suggested_label,
                 suggested_label_name=self._optional_name(tag.suggested_label),
                 displaced=tag.displaced,
+                runs_trained=tag.runs_trained,
+                runs_agreeing=tag.runs_agreeing,
                 probabilities=self._probabilities(tag),
                 scores={method: values[place] for method, values in columns.items()},
                 decision=decided[tag.index].decision if tag.index in decided else None,  # type: ignore[arg-type]  # as above
@@ -143,6 +148,17 @@ class TagView:
             return tags.UNSURE
         there = ", ".join([*self.tagging.categories, UNSURE])
         raise InvalidInput(f"There is no tag {name!r} in this tagging; there are: {there}.", field="tag")
+
+    def _seeds(self, wanted: bool | None) -> bool | None:
+        if (
+            wanted is not None
+            and len(taggings.run_ids(self.session, tagging_ids=[self.tagging.id])[self.tagging.id]) < 2
+        ):
+            raise InvalidInput(
+                f"Tagging {self.tagging.id} is of one run, which agrees with itself: tag by two seeds.",
+                field="in_all_seeds",
+            )
+        return wanted
 
     def _matching(self, where: tags.Filter) -> NDArray[np.int64]:
         """The examples under a filter. What only the tags decide is kept; decisions are looked up each time."""

@@ -1,4 +1,4 @@
-"""⑤ Taggings: asking for tags of finished runs, and the report."""
+"""⑤ Taggings: asking for tags of runs, and the report."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.api.answers import tagging_answers
 from app.api.deletion import DeletionDep
+from app.api.early import parameters_of
 from app.api.problems import DELETE, LIST, MAKE, problems
 from app.api.starting import usual_suite
 from app.api.urls import of_project
@@ -56,7 +57,8 @@ def list_taggings(
 def create_tagging(
     body: TaggingCreate, project: RecordProject, session: SessionDep, once: OnceDep, response: Response
 ) -> Tagging:
-    """Tag the examples of some runs. Of runs that are still going, the tagging begins when the last has finished.
+    """Tag the examples of some runs. Of runs that are still going, the tagging begins when the last has finished; with
+    `epochs` or `now` it begins at once, by the epochs that are complete.
 
     `Location` is its job, or the tagging itself while it waits.
     """
@@ -108,10 +110,11 @@ def _create(session: Session, project: t.Project, body: TaggingCreate) -> Taggin
         runs=found,
         suite_id=suite.id,
         tagger=body.tagger,
-        parameters={} if body.k is None else {"k": body.k},
+        parameters=parameters_of(session, body, found),
     )
     taggings.defer_if_ready(session, tagging=tagging)
-    _refuse_ended_runs(session, found)
+    if taggings.EPOCHS not in tagging.parameters:
+        _refuse_ended_runs(session, found)
     return tagging_answers(session, [tagging])[0]
 
 

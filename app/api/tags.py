@@ -37,6 +37,13 @@ def get_filter(
         Literal["keep", "relabel", "exclude", "unsure", "none"] | None,
         Query(description="The newest decision; `none` for examples without one."),
     ] = None,
+    in_all_seeds: Annotated[
+        bool | None,
+        Query(
+            description="Only examples that two runs at least trained and whose tag is the same in all of them; "
+            "`false`: not the same in all."
+        ),
+    ] = None,
 ) -> tags.Filter:
     return view.where(
         tag=tag,
@@ -45,6 +52,7 @@ def get_filter(
         min_suspicion=min_suspicion,
         max_suspicion=max_suspicion,
         decision=decision,
+        in_all_seeds=in_all_seeds,
     )
 
 

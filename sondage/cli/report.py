@@ -18,6 +18,7 @@ def print_report(report: Report) -> None:
         {
             "tagging": report.tagging_id,
             "tagger": found.get("tagger"),
+            **_early(found.get("early")),
             "protocol": found.get("protocol"),
             "calibration": found.get("calibration"),
             "held-out probes": overall.get("num_held_out"),
@@ -28,6 +29,10 @@ def print_report(report: Report) -> None:
     _print_confusion(names, overall)
     for warning in found.get("warnings", []):
         print_line(f"\nwarning: {warning}")
+
+
+def _early(early: Mapping[str, Any] | None) -> dict[str, str]:
+    return {"after": f"{early['epochs']} of {early['of_epochs']} epochs"} if early else {}
 
 
 def _print_categories(names: list[str], overall: Mapping[str, Any], runs: list[Mapping[str, Any]]) -> None:

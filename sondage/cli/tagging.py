@@ -29,7 +29,18 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 TAGGING_HELP = "Number, 'latest', or the name of a dataset or of runs: their newest."
 Named = Annotated[str, typer.Argument(metavar="TAGGING", help=TAGGING_HELP)]
 Newest = Annotated[str, typer.Argument(metavar="[TAGGING]", help=TAGGING_HELP)]
-COLUMNS = ("number", "dataset", "suite", "runs", "tagger", "calibration", "state", "made at")
+COLUMNS = (
+    "number",
+    "dataset",
+    "suite",
+    "runs",
+    "epochs",
+    "tagger",
+    "calibration",
+    "state",
+    "held out",
+    "made at",
+)
 
 
 def tag(
@@ -46,6 +57,12 @@ def tag(
         typer.Option(help="Order by evidence against the label, or by votes alone, as in the paper."),
     ] = "evidence",
     k: Annotated[int | None, typer.Option("-k", "--k", min=1, help="Neighbours.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="By the first so many epochs alone, of running trainings too.")
+    ] = None,
+    now: Annotated[
+        bool, typer.Option("--now", help="By the epochs that are complete now; wait for no run.")
+    ] = False,
     wait: Wait = True,
     as_json: AsJson = False,
 ) -> None:
@@ -56,6 +73,8 @@ def tag(
             suite=None if suite is None else reference(suite),
             tagger=tagger,
             k=k,
+            epochs=epochs,
+            now=now,
             wait=False,
         )
         if wait:
@@ -136,8 +155,10 @@ def _row(tagging: Tagging) -> tuple[object, ...]:
         tagging.dataset_id,
         tagging.suite_id,
         tagging.run_ids,
+        "all" if tagging.epochs is None else f"{tagging.epochs} of {tagging.of_epochs}",
         tagging.tagger,
         tagging.calibration,
         tagging.state,
+        None if tagging.held_out_accuracy is None else f"{tagging.held_out_accuracy:.0%}",
         tagging.created_at,
     )

@@ -40,6 +40,10 @@ def tags(
     decision: Annotated[
         str | None, typer.Option(help="Only keep, relabel, exclude or unsure; none: not decided on.")
     ] = None,
+    in_all_seeds: Annotated[
+        bool | None,
+        typer.Option("--in-all-seeds/--not-in-all-seeds", help="Only with the same tag in all runs, or not."),
+    ] = None,
     order_by: Annotated[
         str, typer.Option(help="suspicion, index, or a score such as mean_loss: its bad end first.")
     ] = "suspicion",
@@ -60,6 +64,7 @@ def tags(
             min_suspicion=min_suspicion,
             max_suspicion=max_suspicion,
             decision=decision,
+            in_all_seeds=in_all_seeds,
             order_by=order_by,
             limit=shown,
         )

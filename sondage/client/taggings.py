@@ -40,6 +40,8 @@ class Taggings:
         suite: SuiteRef | None = None,
         tagger: Literal["evidence", "reference"] = "evidence",
         k: int | None = None,
+        epochs: int | None = None,
+        now: bool = False,
         wait: bool = True,
         on_progress: OnProgress | None = None,
     ) -> Tagging:
@@ -55,6 +57,11 @@ class Taggings:
             What the list is ordered by: evidence against the label, or the votes alone, as in the paper.
         k : int, optional
             Neighbours; from the suite's size when not given.
+        epochs : int, optional
+            Look at the first so many complete epochs alone, of runs that are still going too. All of them, when the
+            last run has finished, when not given.
+        now : bool
+            Instead: look at as many epochs as are complete in every run now.
         wait : bool
             Return when it is finished, else at once.
         """
@@ -62,7 +69,9 @@ class Taggings:
         chosen = [run.id for ref in asked for run in self._runs.named(ref)]
         suite_id = self._suite_id(suite)
         run_ids = list(dict.fromkeys(chosen))
-        body = checked(TaggingCreate, run_ids=run_ids, suite_id=suite_id, tagger=tagger, k=k)
+        body = checked(
+            TaggingCreate, run_ids=run_ids, suite_id=suite_id, tagger=tagger, k=k, epochs=epochs, now=now
+        )
         tagging = self._http.post(Tagging, self._path(), body)
         return self.wait(tagging, on_progress=on_progress) if wait else tagging
 
@@ -125,6 +134,7 @@ class Taggings:
         min_suspicion: float | None = None,
         max_suspicion: float | None = None,
         decision: str | None = None,
+        in_all_seeds: bool | None = None,
         order_by: str = "suspicion",
         limit: int | None = None,
     ) -> Tags:
@@ -140,6 +150,8 @@ class Taggings:
             0…1, 1 is bad.
         decision : str, optional
             keep, relabel, exclude or unsure; `none` for those that nobody has decided on.
+        in_all_seeds : bool, optional
+            Only examples that two runs at least trained and whose tag is the same in all of them; False: not in all.
         order_by : str
             `suspicion`, worst first; `index`; or the name of a score, its bad end first.
         limit : int, optional
@@ -152,6 +164,7 @@ class Taggings:
             "min_suspicion": min_suspicion,
             "max_suspicion": max_suspicion,
             "decision": decision,
+            "in_all_seeds": in_all_seeds,
         }
         given = {name: value for name, value in filters.items() if value is not None}
         return Tags(self.number(tagging), given, order_by, limit, self._http)

@@ -18,6 +18,7 @@ from sondage.probes.plan import Probes
 from sondage.probes.suite import UNSURE, Category, SuiteDefinition
 from sondage.scores.base import mean_where_trained
 from sondage.scores.mean_loss import mean_loss
+from sondage.tagging.consensus import Consensus, consensus
 from sondage.tagging.evaluate import Report, evaluate
 from sondage.tagging.evidence import evidence
 from sondage.tagging.prepare import Prepared, prepare
@@ -86,6 +87,8 @@ class TaggingResult:
     probes : tuple of Probes
         Per run those that were used, the chosen ones included.
     report : Report
+    consensus : Consensus
+        In how many of the runs that trained an example its tag is the same.
     """
 
     categories: tuple[Category, ...]
@@ -98,6 +101,7 @@ class TaggingResult:
     mean_loss: PerRow
     probes: tuple[Probes, ...]
     report: Report
+    consensus: Consensus
 
     @property
     def position(self) -> Rows:
@@ -172,10 +176,11 @@ def tag_runs(
     warnings = list(dict.fromkeys(text for run in prepared for text in run.warnings))
     warnings += _rough(ks) + _no_suspicion(categories) + _overlap(runs)
     displaced = _displaced(runs, prepared)
+    tag = tags_of(probabilities)
     return TaggingResult(
         categories=categories,
         probabilities=probabilities,
-        tag=tags_of(probabilities),
+        tag=tag,
         suspicion=suspicion,
         order=order,
         suggested_label=suggest_labels([run.curves for run in prepared], runs[0].labels, num_examples),
@@ -190,6 +195,7 @@ def tag_runs(
             warnings=warnings,
             num_examples=_num_examples(suspicion, displaced),
         ),
+        consensus=consensus(votes, trained, tag, tags_of),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from pydantic import Field
+
 from sondage.wire.bodies import Answer
 
 
@@ -14,4 +16,5 @@ class Score(Answer):
     method: str
     bad_end: Literal["high", "low"]
     run_ids: list[int]
+    epochs: int | None = Field(default=None, description="Of the first so many epochs alone; null for all.")
     created_at: datetime

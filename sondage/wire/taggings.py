@@ -18,6 +18,16 @@ class TaggingCreate(Request):
         description="What the list is ordered by: evidence against the label, or the votes alone, as in the paper.",
     )
     k: int | None = Field(default=None, gt=0, description="Neighbours; from the suite's size when not given.")
+    epochs: int | None = Field(
+        default=None,
+        gt=0,
+        description="Look at the first so many complete epochs alone, of runs that are still going too; all of them, "
+        "when the last run has finished, when not given.",
+    )
+    now: bool = Field(
+        default=False,
+        description="Instead of `epochs`: look at as many as are complete in every run now, and wait for no run.",
+    )
 
 
 class Tagging(Answer):
@@ -30,6 +40,17 @@ class Tagging(Answer):
     categories: list[str]
     calibration: Calibration
     state: RunState
+    epochs: int | None = Field(
+        default=None, description="The first so many epochs were looked at alone; null for all."
+    )
+    of_epochs: int | None = Field(
+        default=None,
+        description="How many the longest of its runs is to have; null where all were looked at.",
+    )
+    held_out_accuracy: float | None = Field(
+        default=None,
+        description="0…1: share of the held-out probes with the right tag; null until it has finished.",
+    )
     job_id: int | None = None
     created_at: datetime
     finished_at: datetime | None

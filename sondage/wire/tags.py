@@ -29,6 +29,10 @@ class Tag(Answer):
     suggested_label: int | None
     suggested_label_name: str | None
     displaced: bool
+    runs_trained: int | None = Field(
+        default=None, description="Runs of the tagging that trained the example; null in old taggings."
+    )
+    runs_agreeing: int | None = Field(default=None, description="Those of them whose own tag is this one.")
     probabilities: dict[str, float] | None
     scores: dict[str, float | None] = Field(default={})
     decision: DecisionWord | None = None

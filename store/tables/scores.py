@@ -45,7 +45,7 @@ class Score(Base):
     method: Mapped[str] = mapped_column(Text)
     bad_end: Mapped[str] = mapped_column(Text)
     runs_digest: Mapped[str] = mapped_column(Text)
-    """The run numbers, ascending, joined by commas."""
+    """The run numbers, ascending, joined by commas; `@5` behind them where it is of the first five epochs alone."""
     created_at: Mapped[datetime] = created_now()
 
 

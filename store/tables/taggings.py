@@ -108,3 +108,7 @@ class Tag(Base):
     suggested_label: Mapped[int | None] = mapped_column(Integer)
     displaced: Mapped[bool] = mapped_column(Boolean)
     probabilities: Mapped[list[float] | None] = mapped_column(ARRAY(REAL))
+    runs_trained: Mapped[int | None] = mapped_column(SmallInteger)
+    """Runs of the tagging that trained the example; null in taggings from before this was counted."""
+    runs_agreeing: Mapped[int | None] = mapped_column(SmallInteger)
+    """Those of them whose own tag is this one."""

@@ -43,6 +43,15 @@ class _Subject:
     def run_ids(self) -> list[int]:
         return [run.id for run in self.runs]
 
+    @property
+    def first_epochs(self) -> int | None:
+        """How many closed epochs of each run are looked at; None for all."""
+        found: int | None = self.tagging.parameters.get(taggings.EPOCHS)
+        return found
+
+    def epochs(self, session: Session, run: Run) -> list[int]:
+        return curves.closed_epochs(session, run_id=run.id, first=self.first_epochs)
+
 
 @dataclass(frozen=True)
 class _Found:
@@ -100,6 +109,7 @@ def _store(work: Work, subject: _Subject, found: _Found) -> None:
                 bad_end=bad_end,
                 run_ids=subject.run_ids,
                 values=values,
+                epochs=subject.first_epochs,
             )
         jobs.hold(session, job_id=work.job_id, attempt=work.attempt)
         taggings.save_report(
@@ -107,7 +117,7 @@ def _store(work: Work, subject: _Subject, found: _Found) -> None:
             tagging_id=tagging.id,
             categories=[category.name for category in result.categories],
             calibration=CALIBRATION,
-            report=result.report.to_dict(),
+            report=result.report.to_dict() | {"early": _early(tagging)},
         )
         told = {"num_tags": len(subject.columns.train_rows)}
         jobs.finish(session, job_id=work.job_id, attempt=work.attempt, result=told)
@@ -125,23 +135,35 @@ def _read_run(session: Session, subject: _Subject, run: Run) -> RunCurves:
         probes = _probes(
             [(probe.row, probe.category, probe.role, _source(probe.source_row)) for probe in planted]
         )
-    recorded = curves.channels(session, run_id=run.id)
+    epochs = subject.epochs(session, run)
+    recorded = curves.channels(session, run_id=run.id, epochs=epochs)
     by_evidence = subject.tagging.tagger != "reference"
     return RunCurves(
-        curves=_curves(session, run, _channels_of_tagging(recorded, by_evidence=by_evidence)),
+        curves=_curves(session, run, _channels_of_tagging(recorded, by_evidence=by_evidence), epochs),
         labels=np.concatenate([subject.columns.labels, np.array([p.label for p in made], dtype=np.int64)]),
         probes=probes,
         displaced=np.array([p.source_row for p in made if p.source_row is not None], dtype=np.int64),
         name=run.name,
-        agreement=_agreement(session, run) if by_evidence and "agreement" in recorded else None,
+        agreement=_agreement(session, run, epochs) if by_evidence and "agreement" in recorded else None,
     )
 
 
-def _agreement(session: Session, run: Run) -> AnyArray:
+def _early(tagging: Tagging) -> dict[str, int] | None:
+    """After how many epochs of how many, where not all were looked at."""
+    if taggings.EPOCHS not in tagging.parameters:
+        return None
+    return {
+        "epochs": tagging.parameters[taggings.EPOCHS],
+        "of_epochs": tagging.parameters[taggings.OF_EPOCHS],
+    }
+
+
+def _agreement(session: Session, run: Run, epochs: Sequence[int]) -> AnyArray:
     """Of the epoch in which the features were looked at; the mean where there are several. Shape (num_rows,)."""
-    epochs = curves.epochs_of_channel(session, run_id=run.id, channel="agreement")
+    looked = curves.epochs_of_channel(session, run_id=run.id, channel="agreement")
+    within = [epoch for epoch in looked if epoch in epochs]
     looks = curves.read_channel(
-        session, run_id=run.id, channel="agreement", num_rows=run.num_rows, epochs=epochs
+        session, run_id=run.id, channel="agreement", num_rows=run.num_rows, epochs=within
     )
     return mean_over_epochs(looks)
 
@@ -160,10 +182,12 @@ def _channels_of_tagging(recorded: Sequence[str], *, by_evidence: bool) -> list[
     return [channel for channel in recorded if channel in wanted]
 
 
-def _curves(session: Session, run: Run, channels: Iterable[str]) -> Curves:
+def _curves(session: Session, run: Run, channels: Iterable[str], epochs: Sequence[int]) -> Curves:
     return Curves(
         {
-            channel: curves.read_channel(session, run_id=run.id, channel=channel, num_rows=run.num_rows)
+            channel: curves.read_channel(
+                session, run_id=run.id, channel=channel, num_rows=run.num_rows, epochs=epochs
+            )
             for channel in channels
         }
     )
@@ -194,7 +218,10 @@ def _progress(work: Work) -> Any:
 def _scores(work: Work, subject: _Subject, inputs: list[RunCurves]) -> list[tuple[str, str, PerRow]]:
     """The plain scores that the channels of all runs allow. `inputs` is emptied run by run: they are large."""
     with work.transaction() as session:
-        recorded = [curves.channels(session, run_id=run.id) for run in subject.runs]
+        recorded = [
+            curves.channels(session, run_id=run.id, epochs=subject.epochs(session, run))
+            for run in subject.runs
+        ]
     methods = [
         s for s in SCORES.values() if all(need in channels for need in s.needs for channels in recorded)
     ]
@@ -213,17 +240,17 @@ def _scores_of_run(
     for score in methods:
         there = {need: known.curves[need] for need in score.needs if need in known.curves}
         missing = [need for need in score.needs if need not in there]
-        more = work.patiently(partial(_read_more, work, run, missing))
+        more = work.patiently(partial(_read_more, work, subject, run, missing))
         trained = _without(Curves(there | more), known.displaced, subject.dataset.num_examples)
         found[score.name] = score(trained)
     return found
 
 
-def _read_more(work: Work, run: Run, channels: Sequence[str]) -> dict[str, AnyArray]:
+def _read_more(work: Work, subject: _Subject, run: Run, channels: Sequence[str]) -> dict[str, AnyArray]:
     if not channels:
         return {}
     with work.transaction() as session:
-        return dict(_curves(session, run, channels).channels)
+        return dict(_curves(session, run, channels, subject.epochs(session, run)).channels)
 
 
 def _without(of_run: Curves, displaced: Rows, num_examples: int) -> Curves:
@@ -252,6 +279,8 @@ def _tag_columns(result: TaggingResult, columns: ExampleColumns) -> TagColumns:
         suggested_label=result.suggested_label[train].astype(np.int32),
         displaced=result.displaced[train],
         probabilities=result.probabilities[train],
+        runs_trained=result.consensus.trained[train],
+        runs_agreeing=result.consensus.agreeing[train],
     )
 
 

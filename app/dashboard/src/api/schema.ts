@@ -828,7 +828,8 @@ export interface paths {
         put?: never;
         /**
          * Create Tagging
-         * @description Tag the examples of some runs. Of runs that are still going, the tagging begins when the last has finished.
+         * @description Tag the examples of some runs. Of runs that are still going, the tagging begins when the last has finished; with
+         *     `epochs` or `now` it begins at once, by the epochs that are complete.
          *
          *     `Location` is its job, or the tagging itself while it waits.
          */
@@ -2173,6 +2174,16 @@ export interface components {
              */
             round: number;
             /**
+             * Runs Agreeing
+             * @description Those of them whose own tag is this one.
+             */
+            runs_agreeing?: number | null;
+            /**
+             * Runs Trained
+             * @description Runs of the tagging that trained the example; null in old taggings.
+             */
+            runs_trained?: number | null;
+            /**
              * Scores
              * @default {}
              */
@@ -2211,6 +2222,11 @@ export interface components {
             created_at: string;
             /** Dataset Id */
             dataset_id: number;
+            /**
+             * Epochs
+             * @description Of the first so many epochs alone; null for all.
+             */
+            epochs?: number | null;
             /** Id */
             id: number;
             /** Method */
@@ -2470,6 +2486,16 @@ export interface components {
              */
             probability_wrong?: number | null;
             /**
+             * Runs Agreeing
+             * @description Those of them whose own tag is this one.
+             */
+            runs_agreeing?: number | null;
+            /**
+             * Runs Trained
+             * @description Runs of the tagging that trained the example; null in old taggings.
+             */
+            runs_trained?: number | null;
+            /**
              * Scores
              * @default {}
              */
@@ -2510,12 +2536,27 @@ export interface components {
             created_at: string;
             /** Dataset Id */
             dataset_id: number;
+            /**
+             * Epochs
+             * @description The first so many epochs were looked at alone; null for all.
+             */
+            epochs?: number | null;
             /** Finished At */
             finished_at: string | null;
+            /**
+             * Held Out Accuracy
+             * @description 0…1: share of the held-out probes with the right tag; null until it has finished.
+             */
+            held_out_accuracy?: number | null;
             /** Id */
             id: number;
             /** Job Id */
             job_id?: number | null;
+            /**
+             * Of Epochs
+             * @description How many the longest of its runs is to have; null where all were looked at.
+             */
+            of_epochs?: number | null;
             /** Parameters */
             parameters: {
                 [key: string]: unknown;
@@ -2595,10 +2636,21 @@ export interface components {
         /** TaggingCreate */
         TaggingCreate: {
             /**
+             * Epochs
+             * @description Look at the first so many complete epochs alone, of runs that are still going too; all of them, when the last run has finished, when not given.
+             */
+            epochs?: number | null;
+            /**
              * K
              * @description Neighbours; from the suite's size when not given.
              */
             k?: number | null;
+            /**
+             * Now
+             * @description Instead of `epochs`: look at as many as are complete in every run now, and wait for no run.
+             * @default false
+             */
+            now: boolean;
             /** Run Ids */
             run_ids: number[];
             /**
@@ -8283,6 +8335,8 @@ export interface operations {
                 max_suspicion?: number | null;
                 /** @description The newest decision; `none` for examples without one. */
                 decision?: ("keep" | "relabel" | "exclude" | "unsure" | "none") | null;
+                /** @description Only examples that two runs at least trained and whose tag is the same in all of them; `false`: not the same in all. */
+                in_all_seeds?: boolean | null;
             };
             header?: never;
             path: {
@@ -8682,6 +8736,8 @@ export interface operations {
                 max_suspicion?: number | null;
                 /** @description The newest decision; `none` for examples without one. */
                 decision?: ("keep" | "relabel" | "exclude" | "unsure" | "none") | null;
+                /** @description Only examples that two runs at least trained and whose tag is the same in all of them; `false`: not the same in all. */
+                in_all_seeds?: boolean | null;
                 /** @description Items of a page, at most. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
@@ -8808,6 +8864,8 @@ export interface operations {
                 max_suspicion?: number | null;
                 /** @description The newest decision; `none` for examples without one. */
                 decision?: ("keep" | "relabel" | "exclude" | "unsure" | "none") | null;
+                /** @description Only examples that two runs at least trained and whose tag is the same in all of them; `false`: not the same in all. */
+                in_all_seeds?: boolean | null;
             };
             header?: never;
             path: {
