@@ -74,6 +74,10 @@ class Columns:
         """[probes, epochs] of a finished tagging, which does not change any more."""
         return self._kept.get(("probes", tagging_id, run_id, channel), make)
 
+    def changes(self, tagging_id: int, other_id: int, make: Callable[[], Array]) -> Array:
+        """[3, examples] of two finished taggings: the examples by how far they moved, and both tags."""
+        return self._kept.get(("changes", tagging_id, other_id), make)
+
 
 def worst_first(
     column: Column,

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app import auth, errors, openapi
 from app.api import (
+    comparisons,
     curves,
     datasets,
     decisions,
@@ -55,6 +56,7 @@ OF_PROJECT = (
     runs,
     curves,
     taggings,
+    comparisons,
     exports,  # before tags: `tags/export` is no index
     tags,
     scores,

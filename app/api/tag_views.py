@@ -59,7 +59,7 @@ class TagView:
     ) -> tags.Filter:
         """The store's filter, of names."""
         return tags.Filter(
-            tag=self._tag_number(tag),
+            tag=self.tag_number(tag),
             label=label_number(self.dataset, label),
             suggested_label=label_number(self.dataset, suggested_label, field="suggested_label"),
             min_suspicion=min_suspicion,
@@ -141,13 +141,13 @@ class TagView:
     def label_name(self, number: int) -> str:
         return label_name(self.dataset, number)
 
-    def _tag_number(self, name: str | None) -> int | None:
+    def tag_number(self, name: str | None, *, field: str = "tag") -> int | None:
         if name is None or name in self.tagging.categories:
             return None if name is None else self.tagging.categories.index(name)
         if name == UNSURE:
             return tags.UNSURE
         there = ", ".join([*self.tagging.categories, UNSURE])
-        raise InvalidInput(f"There is no tag {name!r} in this tagging; there are: {there}.", field="tag")
+        raise InvalidInput(f"There is no tag {name!r} in this tagging; there are: {there}.", field=field)
 
     def _seeds(self, wanted: bool | None) -> bool | None:
         if (

@@ -15,7 +15,17 @@ from sondage.client.suites import SuiteRef, Suites
 from sondage.client.tagging_wait import wait_for_tagging
 from sondage.client.tags import Tags
 from sondage.errors import NotFound
-from sondage.wire import Deleted, Explanation, Report, Run, Tag, Tagging, TaggingCreate
+from sondage.wire import (
+    Deleted,
+    Explanation,
+    Report,
+    Run,
+    Tag,
+    TagChange,
+    Tagging,
+    TaggingComparison,
+    TaggingCreate,
+)
 
 TaggingRef: TypeAlias = Tagging | int | str
 """A tagging, its number, `"latest"`, or the name of a dataset or of runs, which means their newest one."""
@@ -188,6 +198,26 @@ class Taggings:
         path = self._path(self.number(tagging), "tags", index, "explanation")
         run_id = None if run is None else self._runs.number(run)
         return self._http.get(Explanation, path, run_id=run_id, channel=channel)
+
+    def compare(self, tagging: TaggingRef, other: TaggingRef) -> TaggingComparison:
+        """What changed from one tagging to another of the same dataset version: tags, ranking, the top of the list."""
+        return self._http.get(TaggingComparison, self._path(*self._both(tagging, other)))
+
+    def changes(
+        self,
+        tagging: TaggingRef,
+        other: TaggingRef,
+        *,
+        tag: str | None = None,
+        other_tag: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[TagChange]:
+        """The examples that moved furthest in the list; `tag` and `other_tag` name their tags here and there."""
+        path = self._path(*self._both(tagging, other), "changes")
+        return self._http.pages(TagChange, path, limit=limit, tag=tag, other_tag=other_tag)
+
+    def _both(self, tagging: TaggingRef, other: TaggingRef) -> tuple[object, ...]:
+        return self.number(tagging), "compare", self.number(other)
 
     def delete(self, tagging: TaggingRef, *, cascade: bool = False, dry_run: bool = False) -> Deleted:
         """See `Datasets.delete`."""

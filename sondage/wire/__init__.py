@@ -22,6 +22,7 @@ from sondage.wire.bodies import (
     Slug,
     Split,
 )
+from sondage.wire.comparisons import Overlap, TagChange, TaggingComparison
 from sondage.wire.curves import Band, Curve, Curves
 from sondage.wire.datasets import (
     Dataset,
@@ -120,6 +121,7 @@ __all__ = [
     "Name",
     "Neighbour",
     "Noise",
+    "Overlap",
     "Page",
     "Probe",
     "ProbesPlanted",
@@ -155,8 +157,10 @@ __all__ = [
     "SuiteMemberIn",
     "SuiteUpload",
     "Tag",
+    "TagChange",
     "Tagging",
     "TaggingCalibration",
+    "TaggingComparison",
     "TaggingCreate",
     "TopList",
     "Upload",

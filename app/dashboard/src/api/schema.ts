@@ -901,6 +901,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/taggings/{tagging_id}/compare/{other_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare Taggings
+         * @description How many tags changed, from which to which, and how alike the two lists are.
+         */
+        get: operations["compare_taggings_api_v1_projects__project__taggings__tagging_id__compare__other_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/taggings/{tagging_id}/compare/{other_id}/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Changes
+         * @description The examples that moved furthest in the list, by the ratio of their places; of one pair of tags, if asked for.
+         */
+        get: operations["list_changes_api_v1_projects__project__taggings__tagging_id__compare__other_id__changes_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/taggings/{tagging_id}/facets": {
         parameters: {
             query?: never;
@@ -1595,6 +1635,21 @@ export interface components {
              */
             share: number;
         };
+        /**
+         * Overlap
+         * @description Of the first `n` of both lists so many are the same.
+         */
+        Overlap: {
+            /**
+             * Expected
+             * @description How many would be the same by chance.
+             */
+            expected: number;
+            /** N */
+            n: number;
+            /** Num Common */
+            num_common: number;
+        };
         /** Page[Dataset] */
         Page_Dataset_: {
             /** Items */
@@ -1662,6 +1717,13 @@ export interface components {
         Page_Suite_: {
             /** Items */
             items: components["schemas"]["Suite"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+        };
+        /** Page[TagChange] */
+        Page_TagChange_: {
+            /** Items */
+            items: components["schemas"]["TagChange"][];
             /** Next Cursor */
             next_cursor?: string | null;
         };
@@ -2520,6 +2582,14 @@ export interface components {
                 [key: string]: unknown;
             } | null;
         };
+        /**
+         * TagChange
+         * @description One example in two taggings.
+         */
+        TagChange: {
+            first: components["schemas"]["Tag"];
+            second: components["schemas"]["Tag"];
+        };
         /** Tagging */
         Tagging: {
             /**
@@ -2632,6 +2702,50 @@ export interface components {
             version: number;
             /** Warnings */
             warnings: string[];
+        };
+        /** TaggingComparison */
+        TaggingComparison: {
+            /**
+             * Counts
+             * @description Numbers of examples with this tag here and that one there.
+             */
+            counts: number[][];
+            /**
+             * Num Examples
+             * @description Tagged by both.
+             */
+            num_examples: number;
+            /**
+             * Num Ranked
+             * @description With a suspicion in both.
+             */
+            num_ranked: number;
+            /**
+             * Num Same
+             * @description With one tag in both.
+             */
+            num_same: number;
+            /** Other Id */
+            other_id: number;
+            /**
+             * Other Tags
+             * @description Of the columns: the second one's.
+             */
+            other_tags: string[];
+            /** Overlaps */
+            overlaps: components["schemas"]["Overlap"][];
+            /**
+             * Rank Correlation
+             * @description Spearman's, −1…1, of the places in the two lists; null of fewer than two examples.
+             */
+            rank_correlation: number | null;
+            /** Tagging Id */
+            tagging_id: number;
+            /**
+             * Tags
+             * @description Of the rows of `counts`: the first tagging's.
+             */
+            tags: string[];
         };
         /** TaggingCreate */
         TaggingCreate: {
@@ -8246,6 +8360,214 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TaggingCalibration"];
+                };
+            };
+            /** @description A key is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key, the path or the page may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is there already forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not answer to this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was sent is wrong; `errors` names the fields or rows. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed; its log has the request's number. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database does not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    compare_taggings_api_v1_projects__project__taggings__tagging_id__compare__other_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tagging_id: number;
+                other_id: number;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaggingComparison"];
+                };
+            };
+            /** @description A key is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key, the path or the page may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is there already forbids it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not answer to this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was sent is wrong; `errors` names the fields or rows. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed; its log has the request's number. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database does not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_changes_api_v1_projects__project__taggings__tagging_id__compare__other_id__changes_get: {
+        parameters: {
+            query?: {
+                tag?: string | null;
+                other_tag?: string | null;
+                /** @description Items of a page, at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                tagging_id: number;
+                other_id: number;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_TagChange_"];
+                };
+            };
+            /** @description The cursor does not belong to this list. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A key is needed. */
