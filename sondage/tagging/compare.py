@@ -129,7 +129,7 @@ def moved_most(first: TagList, second: TagList) -> Rows:
     distance = np.full(len(first.index), -1.0)
     ranked = first.ranked & second.ranked
     here, there = _places(first, second)
-    distance[ranked] = np.abs(np.log((here + 1) / (there + 1)))
+    distance[ranked] = (np.maximum(here, there) + 1) / (np.minimum(here, there) + 1)
     return np.lexsort((first.index, -distance))
 
 
