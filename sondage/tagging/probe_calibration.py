@@ -1,97 +1,140 @@
 """⑤ From planted flips to what a score means, if real errors are like them; and whether they are.
 
-Held out of any fit, flips and ordinary examples are compared by one score of one run. U(t) is the share of the
-examples above t, q(t) that of the flips. Errors that are like flips give U(t) = π q(t) + what right labels add, and at
-the top these add nothing: there U / q is flat and equals π. Errors of other kinds lie lower, and U / q climbs from 0.
+Flips and ordinary examples are compared by one score per run, the same for both. U(t) is the share of the examples
+above t, q(t) that of the flips. Errors that are like flips give U(t) = π q(t) + what right labels add, and at the top
+these add nothing: there U / q is flat and equals π. Errors of other kinds lie lower, and U / q climbs from 0. π is one
+number for all runs of a tagging; what right labels add is each run's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
 from sondage.errors import InvalidInput
+from sondage.tagging.least_squares import not_negative
 from sondage.types import AnyArray
 
 FEWEST_PROBES = 20
-LEVELS = np.arange(0.1, 0.91, 0.05)
-"""Shares of the flips at which the two are compared."""
-POWERS = np.array([1.0, 1.5, 2.0, 3.0, 5.0])
-"""How fast right labels may come in, from the top down: any mixture of these."""
+"""Flips, of all runs together."""
+LEVELS = np.arange(1, 19) / 20
+"""Shares of the flips, .05 … .9, between whose scores examples are counted."""
+POWERS = np.array([1.25, 2.0, 3.0, 5.0])
+"""How fast right labels may come in, from the top down: any mixture of these. A power of 1 cannot be told from errors
+at the top; without one near it, right labels among the first (TREC, 40 %) count as errors."""
 TAIL, BODY = 0.2, 0.6
 LEAST_TAIL_RATIO = 0.55
-"""Of U / q at `TAIL` over that at `BODY`. Measured on trained cells: 0.78 to 0.90 with uniform noise, at most 0.33 with
-class pairs and instance-dependent errors."""
-ASSUMPTION = (
-    "True if the real errors are like the planted ones: labels flipped at random, whatever the input."
-)
+"""Of U / q at `TAIL` over that at `BODY`: .64 to 1.12 on development cells with uniform noise, else at most .63."""
+LEAST_EXPLAINED = 0.67
+"""Of π over U / q at `BODY`: .73 to 1.01 on development cells with uniform noise, else at most .61."""
+NORMAL_90 = 1.645
+"""Deviations within which 90 % of a normal distribution lie."""
+_SWEEPS = 40
+
+
+@dataclass(frozen=True)
+class RunScores:
+    """One score of one run.
+
+    Parameters
+    ----------
+    examples : float array, shape (N,)
+        High is bad; NaN for examples that the run did not train.
+    flips : float array, shape (n,)
+        Of the planted flips, by the same score.
+    """
+
+    examples: AnyArray
+    flips: AnyArray
 
 
 @dataclass(frozen=True)
 class ProbeCalibration:
-    """What the flips of one run say of its scores.
+    """What the flips of some runs say of their scores.
 
     Parameters
     ----------
-    share_wrong : float
-        Estimated share of wrong labels among the ordinary examples, 0…1, corrected for flips of wrong sources.
     like_flips : float
-        The same without this correction: the share of examples that score like flips.
-    scales : float64 array, shape (powers,)
+        π, the share of examples that score like flips.
+    deviation : float
+        Its standard error, from how few flips and examples there are.
+    scales : float64 array, shape (runs, powers)
         At least 0. R(q) = Σ scale · (q / (1 − q)) ** power are the right labels above the score that a share q of the
-        flips exceeds.
+        run's flips exceeds.
     tail_ratio : float
         U / q at the top over that in the middle: 1 when suspected examples score like flips, 0 when none of the highest
         does.
-    probes : float64 array, ascending
-        Scores of the flips.
+    explained : float
+        π over U / q in the middle: how much of what looks wrong there the flips account for.
+    flips : tuple of float64 arrays, ascending
+        Their scores, per run.
+    num_classes : int
     """
 
-    share_wrong: float
     like_flips: float
+    deviation: float
     scales: AnyArray
     tail_ratio: float
-    probes: AnyArray
+    explained: float
+    flips: tuple[AnyArray, ...]
+    num_classes: int
+
+    @property
+    def num_flips(self) -> int:
+        return sum(len(flips) for flips in self.flips)
 
     @property
     def is_uniform(self) -> bool:
-        """Do suspected examples score as flips do? Without suspects at all there is nothing that does."""
-        return self.tail_ratio >= LEAST_TAIL_RATIO
+        """Do suspected examples score as flips do? Where next to nothing is suspected, nothing does."""
+        return self.tail_ratio >= LEAST_TAIL_RATIO and self.explained >= LEAST_EXPLAINED
 
     @property
-    def warning(self) -> str | None:
-        """In words, or None."""
-        if self.is_uniform:
-            return None
-        return (
-            "What looks wrong here does not look like planted flips: its scores lie lower. Errors that people make "
-            "where it is hard do so, and so do hard examples that are right. The share of wrong labels cannot be told "
-            "from probes; review a sample of 100."
-        )
+    def share_wrong(self) -> float:
+        """Of the examples, 0…1: π without the flips whose source was wrong and which may be right again."""
+        return self._corrected(self.like_flips)
 
-    def probability_wrong(self, score: AnyArray) -> AnyArray:
-        """P(wrong) of examples by their scores in this run. Shape of `score`; 0…1; NaN where the score is."""
-        num = len(self.probes)
-        above = num - np.searchsorted(self.probes, score)
-        q = (above + 0.5) / (num + 1)
-        rates = [n * q ** (n - 1) / (1 - q) ** (n + 1) for n in POWERS.tolist()]
-        added = sum(scale * rate for scale, rate in zip(self.scales.tolist(), rates, strict=True))
-        chance = self.like_flips / np.maximum(self.like_flips + added, 1e-12)
-        return np.asarray(np.where(np.isnan(score), np.nan, chance))
+    @property
+    def share_interval(self) -> tuple[float, float]:
+        """90 %, of what chance in flips and examples can do; that errors are like flips is taken as given."""
+        ends = self.like_flips + NORMAL_90 * self.deviation * np.array([-1.0, 1.0])
+        low, high = (self._corrected(float(np.clip(end, 0, 1))) for end in ends)
+        return low, high
+
+    def probability_wrong(self, scores: Sequence[AnyArray], like_flips: float | None = None) -> AnyArray:
+        """P(wrong) of examples by their scores in all runs.
+
+        Parameters
+        ----------
+        scores : sequence of float arrays, shape (N,)
+            One per run, NaN where it says nothing.
+        like_flips : float, optional
+            Another π than the estimated one: an end of its interval.
+
+        Returns
+        -------
+        float64 array, shape (N,)
+            0…1; NaN where no run has a score.
+        """
+        share = self.like_flips if like_flips is None else like_flips
+        chances = [
+            _chance(score, flips, share, scales)
+            for score, flips, scales in zip(scores, self.flips, self.scales, strict=True)
+        ]
+        return combine(chances, self._corrected(share))
+
+    def _corrected(self, like_flips: float) -> float:
+        return like_flips / (1 + like_flips / (self.num_classes - 1))
 
 
-def calibrate_by_probes(score: AnyArray, probe_score: AnyArray, *, num_classes: int) -> ProbeCalibration:
-    """Compare the scores of flips with those of ordinary examples of the same run.
+def calibrate_by_probes(runs: Sequence[RunScores], *, num_classes: int) -> ProbeCalibration:
+    """Compare the scores of flips with those of ordinary examples of the same runs.
 
     Parameters
     ----------
-    score : float array, shape (N,)
-        Of ordinary examples; high is bad; NaN for those that the run did not train.
-    probe_score : float array, shape (n,)
-        Of flips, by the same score; of flips that a tagger was fitted on, each without its own vote.
+    runs : sequence of RunScores
+        Runs without flips or examples are not asked.
     num_classes : int
         C: of flips of wrong labels, one in C − 1 is right.
 
@@ -100,22 +143,31 @@ def calibrate_by_probes(score: AnyArray, probe_score: AnyArray, *, num_classes: 
     InvalidInput
         With fewer than `FEWEST_PROBES` flips, or fewer than two classes.
     """
-    score, probes = score[np.isfinite(score)], np.sort(probe_score[np.isfinite(probe_score)])
-    if len(probes) < FEWEST_PROBES or not len(score) or num_classes < 2:
+    examples = [np.sort(run.examples[np.isfinite(run.examples)]) for run in runs]
+    flips = tuple(np.sort(run.flips[np.isfinite(run.flips)]) for run in runs)
+    asked = [number for number in range(len(runs)) if len(flips[number]) and len(examples[number])]
+    num_flips = sum(len(flips[number]) for number in asked)
+    if num_flips < FEWEST_PROBES or num_classes < 2:
         raise InvalidInput(
-            f"{len(probes)} flips, {len(score)} examples and {num_classes} classes: at least {FEWEST_PROBES} flips, "
-            "one example and two classes are needed for a calibration from probes.",
+            f"{num_flips} flips and {num_classes} classes: at least {FEWEST_PROBES} flips and two classes are needed "
+            "for a calibration from probes.",
             field="probes",
         )
-    ordered = np.sort(score)
-    like_flips, scales = _mixture(_above(ordered, probes, LEVELS), len(score), len(probes))
-    tail, body = _above(ordered, probes, np.array([TAIL, BODY])) / (TAIL, BODY)
+    counts = np.stack([_counts(examples[number], flips[number]) for number in asked])
+    sizes = np.array([(len(examples[number]), len(flips[number])) for number in asked], dtype=np.float64)
+    like_flips, scales, deviation = _fit(counts, sizes)
+    above = counts.sum(axis=0).cumsum() / sizes[:, 0].sum() / LEVELS
+    tail, body = (float(above[np.searchsorted(LEVELS, level - 1e-9)]) for level in (TAIL, BODY))
+    every_scale = np.zeros((len(runs), len(POWERS)))
+    every_scale[asked] = scales
     return ProbeCalibration(
-        share_wrong=like_flips / (1 + like_flips / (num_classes - 1)),
         like_flips=like_flips,
-        scales=scales,
-        tail_ratio=float(tail / body) if body else 0.0,
-        probes=probes,
+        deviation=deviation,
+        scales=every_scale,
+        tail_ratio=tail / body if body else 0.0,
+        explained=like_flips / body if body else 0.0,
+        flips=flips,
+        num_classes=num_classes,
     )
 
 
@@ -150,43 +202,59 @@ def combine(chances: Sequence[AnyArray], share: float) -> AnyArray:
     return out
 
 
-def share_range(families: Mapping[str, ProbeCalibration]) -> tuple[float, float]:
-    """Lowest and highest share over families of probes, each true if real errors are like that family."""
-    shares = [found.share_wrong for found in families.values()]
-    return min(shares), max(shares)
+def _chance(score: AnyArray, flips: AnyArray, like_flips: float, scales: AnyArray) -> AnyArray:
+    """π / (π + R′(q)) at the share q of the flips above each score. NaN in a run without flips."""
+    if not len(flips):
+        return np.full(len(score), np.nan)
+    above = len(flips) - np.searchsorted(flips, score)
+    q = (above + 0.5) / (len(flips) + 1)
+    rates = [n * q ** (n - 1) / (1 - q) ** (n + 1) for n in POWERS.tolist()]
+    added = sum(scale * rate for scale, rate in zip(scales.tolist(), rates, strict=True))
+    chance = like_flips / np.maximum(like_flips + added, 1e-12)
+    return np.asarray(np.where(np.isnan(score), np.nan, chance))
 
 
-def _above(ordered: AnyArray, probes: AnyArray, levels: AnyArray) -> AnyArray:
-    """Share of the examples above the score that each share of the flips exceeds."""
-    threshold = np.quantile(probes, 1 - levels)
-    return np.asarray(1 - np.searchsorted(ordered, threshold, side="right") / len(ordered))
+def _counts(examples: AnyArray, flips: AnyArray) -> AnyArray:
+    """Examples between the scores that neighbouring `LEVELS` of the flips exceed; both ascending. Shape (levels,)."""
+    threshold = np.quantile(flips, 1 - LEVELS)
+    above = len(examples) - np.searchsorted(examples, threshold, side="right")
+    return np.diff(above, prepend=0).astype(np.float64)
 
 
-def _mixture(above: AnyArray, num: int, num_probes: int) -> tuple[float, AnyArray]:
-    """π and the scales that fit U(q) = π q + R(q) best, by weighted least squares; none of them below 0.
+def _fit(counts: AnyArray, sizes: AnyArray) -> tuple[float, AnyArray, float]:
+    """π, the scales of each run, and the standard error of π, by reweighted least squares with none below 0.
 
-    Weights are the binomial variances of U and of the flips' quantiles.
+    A step of the flips' distribution holds a gamma-distributed share of them, so the examples in it are counted with
+    the variance of a negative binomial; steps are all but independent, which shares above a score are not.
+
+    Parameters
+    ----------
+    counts : float array, shape (runs, levels)
+    sizes : float array, shape (runs, 2)
+        Numbers of examples and of flips.
     """
-    variance = above * (1 - above) / num + np.square(above / LEVELS) * LEVELS * (1 - LEVELS) / num_probes
-    deviation = np.sqrt(variance) + 1 / num
-    odds = LEVELS / (1 - LEVELS)
-    columns = np.stack([LEVELS, *(odds**power for power in POWERS.tolist())], axis=1) / deviation[:, None]
-    found = _not_negative(columns, above / deviation)
-    return float(found[0]), found[1:]
-
-
-def _not_negative(columns: AnyArray, wanted: AnyArray) -> AnyArray:
-    """Least squares with coefficients of at least 0: so few that every subset of them is tried. Shape (columns,)."""
-    num = columns.shape[1]
-    best, least = np.zeros(num), float(np.square(wanted).sum())
-    for chosen in (s for size in range(1, num + 1) for s in combinations(range(num), size)):
-        part = columns[:, chosen]
-        found = np.linalg.lstsq(part, wanted, rcond=None)[0]
-        residual = float(np.square(part @ found - wanted).sum())
-        if (found >= 0).all() and residual < least:
-            best, least = np.zeros(num), residual
-            best[list(chosen)] = found
-    return best
+    num_runs, num_levels = counts.shape
+    step = np.diff(LEVELS, prepend=0)
+    added = np.diff((LEVELS / (1 - LEVELS))[:, None] ** POWERS, axis=0, prepend=0)
+    columns = np.zeros((num_runs, num_levels, 1 + num_runs * len(POWERS)))
+    columns[:, :, 0] = step
+    for run in range(num_runs):
+        columns[run, :, 1 + run * len(POWERS) : 1 + (run + 1) * len(POWERS)] = added
+    columns = columns.reshape(num_runs * num_levels, -1)
+    num_examples = np.repeat(sizes[:, 0], num_levels)
+    in_step = (sizes[:, 1:] * step).ravel()
+    seen = counts.ravel() / num_examples
+    mean = np.maximum(seen, 1 / num_examples)
+    for _ in range(_SWEEPS):
+        weight = 1 / np.sqrt(mean / num_examples + mean**2 / in_step)
+        found = not_negative(columns * weight[:, None], seen * weight)
+        before, mean = mean, np.maximum((mean + columns @ found) / 2, 0.3 / num_examples)
+        if np.allclose(before, mean, rtol=1e-4):
+            break
+    used = np.flatnonzero((found > 0) | (np.arange(len(found)) == 0))
+    weighted = columns[:, used] * weight[:, None]
+    variance = np.linalg.pinv(weighted.T @ weighted)[0, 0]
+    return float(found[0]), found[1:].reshape(num_runs, -1), float(np.sqrt(max(0.0, variance)))
 
 
 def _sigmoid(values: AnyArray) -> AnyArray:

@@ -1,0 +1,218 @@
+"""⑤ How likely each label is wrong, along the ranking, before anybody has reviewed: from probes, or from votes alone.
+
+What is found is kept with the report, in the form that a calibration by reviews has too: P(wrong) as a curve over the
+places of the ranking, the share of wrong labels, the precision of top lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sondage.probes.suite import SuiteDefinition
+from sondage.tagging.calibration_summary import TOP_LISTS
+from sondage.tagging.cut import THRESHOLD
+from sondage.tagging.error_families import (
+    Contradiction,
+    Family,
+    contradiction,
+    families,
+    flip_rows,
+    likely_flips,
+)
+from sondage.tagging.evidence import evidence_of_run
+from sondage.tagging.prepare import Prepared
+from sondage.tagging.probe_calibration import (
+    FEWEST_PROBES,
+    NORMAL_90,
+    ProbeCalibration,
+    RunScores,
+    calibrate_by_probes,
+)
+from sondage.types import AnyArray, PerRow, Rows
+
+NUM_KNOTS = 200
+TOO_FEW = (
+    f"Fewer than {FEWEST_PROBES} flipped labels are planted in these runs, so nothing says how likely a label is wrong, "
+    "and tags go by votes. Plant the default suite, or review a sample of 100."
+)
+BY_VOTES = "Shares of votes, which are no probabilities of an error."
+
+
+def estimate(
+    runs: Sequence[Prepared], definition: SuiteDefinition, order: Rows, suspicion: PerRow
+) -> dict[str, Any]:
+    """What is known of wrong labels without reviews. JSON-able.
+
+    Parameters
+    ----------
+    runs : sequence of Prepared
+    definition : SuiteDefinition
+        Its generator `flip` says which probes are flips.
+    order : int64 array, shape (N,)
+        The ranking, worst first.
+    suspicion : float array, shape (N,)
+        By votes, falling along the order; NaN for examples that are not ranked.
+
+    Returns
+    -------
+    dict
+        `method`: `probes`, or `votes` where there are too few flips. `is_uniform`: suspected examples score like flips,
+        so that `share_wrong`, `top_lists` and the curve are estimates with intervals; else these are ranges over
+        `families`, without a value, and `warning` says what to do. `curve` is what thresholds of tags are held against.
+    """
+    ranked = order[np.isfinite(suspicion[order])]
+    flips = [flip_rows(run, definition) for run in runs]
+    num_classes = len(np.unique(runs[0].labels[: len(order)]))
+    if sum(int(mask.sum()) for mask in flips) < FEWEST_PROBES or num_classes < 2 or not len(ranked):
+        return _by_votes(suspicion[ranked])
+    rows = [evidence_of_run(run) for run in runs]
+    num = len(order)
+    scores = [
+        RunScores(np.where(run.trained, of_run[:num], np.nan), of_run[run.probes.row[mask]])
+        for run, of_run, mask in zip(runs, rows, flips, strict=True)
+    ]
+    found = calibrate_by_probes(scores, num_classes=num_classes)
+    likely = likely_flips(runs, flips)
+    told = contradiction(runs, flips, likely) if all("predicted" in run.curves for run in runs) else None
+    of_likely = [of_run[run.probes.row[mask]] for run, of_run, mask in zip(runs, rows, likely, strict=True)]
+    possible = families(found, scores, of_likely, told)
+    seen = np.logical_or.reduce([run.trained for run in runs])
+    by_run = [
+        np.where(run.trained | ~seen, of_run[:num], np.nan) for run, of_run in zip(runs, rows, strict=True)
+    ]
+    along = _along(found, by_run, told, ranked)
+    return _summary(found, possible, *along)
+
+
+def _along(
+    found: ProbeCalibration, by_run: Sequence[AnyArray], told: Contradiction | None, ranked: Rows
+) -> tuple[AnyArray, AnyArray, AnyArray]:
+    """P(wrong), its low and its high end at every place of the ranking, all falling.
+
+    Where errors are not like flips, low is what the flips say and high counts everything that the model called
+    otherwise. Between them nobody knows: what tags go by is then the low end, or half of the high one if that is more.
+    So it is above a half only where the low end is.
+    """
+    value = _falling(found.probability_wrong(by_run)[ranked])
+    if found.is_uniform or told is None:
+        ends = found.like_flips + NORMAL_90 * found.deviation * np.array([-1.0, 1.0])
+        low, high = (
+            _falling(found.probability_wrong(by_run, like_flips=float(np.clip(end, 0, 1)))[ranked])
+            for end in ends
+        )
+        return value, np.minimum(low, value), np.maximum(high, value)
+    escaped = max(0.0, told.ceiling - told.share) / max(1e-9, 1 - told.share)
+    contradicted = told.examples + (1 - told.examples) * min(1.0, escaped)
+    high = np.maximum(_falling(contradicted[ranked]), value)
+    return np.maximum(value, high / 2), value, high
+
+
+def _summary(
+    found: ProbeCalibration, possible: Sequence[Family], value: AnyArray, low: AnyArray, high: AnyArray
+) -> dict[str, Any]:
+    told = found.is_uniform
+    ends = found.share_interval if told else (min(f.share for f in possible), max(f.share for f in possible))
+    return {
+        "method": "probes",
+        "level": 0.9,
+        "num_examples": len(value),
+        "num_flips": found.num_flips,
+        "is_uniform": told,
+        "tail_ratio": round(found.tail_ratio, 4),
+        "explained": round(found.explained, 4),
+        "share_wrong": _estimate(found.share_wrong if told else None, *ends),
+        "families": [
+            {
+                "name": family.name,
+                "share": round(family.share, 5),
+                "num_flips": family.num_flips,
+                "assumption": family.assumption,
+            }
+            for family in possible
+        ],
+        "top_lists": _top_lists(found.share_wrong, value if told else None, low, high),
+        "threshold": THRESHOLD,
+        "curve": _curve(value, low, high),
+        "assumption": possible[0].assumption,
+        "warning": None if told else _warning(*ends),
+    }
+
+
+def _by_votes(suspicion: AnyArray) -> dict[str, Any]:
+    value = suspicion.astype(np.float64)
+    return {
+        "method": "votes",
+        "num_examples": len(value),
+        "is_uniform": False,
+        "share_wrong": None,
+        "families": [],
+        "top_lists": [],
+        "threshold": THRESHOLD,
+        "curve": _curve(value, value, value),
+        "assumption": BY_VOTES,
+        "warning": TOO_FEW,
+    }
+
+
+def _warning(low: float, high: float) -> str:
+    return (
+        "What looks wrong here does not look like planted flips. Either errors were made where it is hard, or hard "
+        f"examples are right: curves do not tell which. So {low:.1%} to {high:.1%} of the labels are wrong, depending "
+        "on what errors are like, and only what looks like a flip is tagged as wrong. Review a sample of 100: from then "
+        "on shares, precisions and tags hold for any kind of error."
+    )
+
+
+def _top_lists(share: float, value: AnyArray | None, low: AnyArray, high: AnyArray) -> list[dict[str, Any]]:
+    about = max(1, round(share * len(low)))
+    sizes = sorted({k for k in (*TOP_LISTS, about, 2 * about) if k <= len(low)})
+    return [
+        {
+            "k": k,
+            **_estimate(
+                None if value is None else float(value[:k].mean()),
+                float(low[:k].mean()),
+                float(high[:k].mean()),
+            ),
+        }
+        for k in sizes
+    ]
+
+
+def _estimate(value: float | None, low: float, high: float) -> dict[str, float | None]:
+    return {"value": None if value is None else round(value, 5), "low": round(low, 5), "high": round(high, 5)}
+
+
+def _curve(value: AnyArray, low: AnyArray, high: AnyArray) -> dict[str, list[float]]:
+    """Means over slices of the ranking, narrow where the curve falls, with straight lines between their middles."""
+    num = len(value)
+    if not num:
+        return {name: [0.0] for name in ("place", "probability", "low", "high")}
+    fallen = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(value)) + np.abs(np.diff(high)))])
+    gone = np.arange(num) / num + fallen / max(1e-9, float(fallen[-1]))
+    marks = np.linspace(0, float(gone[-1]), NUM_KNOTS + 1)[1:-1]
+    edges = np.unique(np.concatenate([[0], np.searchsorted(gone, marks), [num]]))
+    sizes = np.diff(edges)
+    means = [np.add.reduceat(values, edges[:-1]) / sizes for values in (value, low, high)]
+    place = (edges[:-1] + edges[1:]) / 2 / num
+    return {
+        "place": place.round(7).tolist(),
+        **{
+            name: values.round(5).tolist()
+            for name, values in zip(("probability", "low", "high"), means, strict=True)
+        },
+    }
+
+
+def _falling(values: AnyArray) -> AnyArray:
+    """The nearest values that never rise along the ranking, by isotonic regression. NaN takes no part."""
+    from sklearn.isotonic import IsotonicRegression
+
+    place, known = np.arange(len(values)), np.isfinite(values)
+    if not known.any():
+        return np.zeros(len(values))
+    regression = IsotonicRegression(increasing=False, out_of_bounds="clip")
+    return np.asarray(regression.fit(place[known], values[known]).predict(place), dtype=np.float64)
