@@ -14,9 +14,6 @@ from sondage.probes.suite import Category
 from sondage.tagging.prepare import Prepared
 from sondage.types import AnyArray, Labels, Mask, Probabilities
 
-FEW_HELD_OUT = 20
-FEW_EPOCHS = 5
-
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -102,6 +99,9 @@ class Report:
     warnings: tuple[str, ...]
     num_examples: Mapping[str, int] = field(default_factory=dict)
     tagger: str = "reference"
+    untrained: Evaluation | None = None
+    held_out_trained_on: bool = True
+    parts: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able: None where there is no number. Epochs count from 0."""
@@ -110,10 +110,12 @@ class Report:
             "categories": [{"name": c.name, "wrong_label": c.wrong_label} for c in self.categories],
             "protocol": self.protocol,
             "calibration": "none",
-            "held_out_trained_on": True,
+            "held_out_trained_on": self.held_out_trained_on,
             "num_examples": dict(self.num_examples),
             "overall": self.overall.to_dict(),
+            "not_trained_on": None if self.untrained is None else self.untrained.to_dict(),
             "runs": [run.to_dict() for run in self.runs],
+            **self.parts,
             "warnings": list(self.warnings),
         }
 
@@ -126,21 +128,36 @@ def evaluate(
     warnings: Sequence[str],
     num_examples: Mapping[str, int] | None = None,
     tagger: str = "reference",
+    untrained: Sequence[Probabilities] = (),
 ) -> Report:
     """Report on held-out probes.
 
-    Held out means that the tagger was not fitted on them. The model was trained on them, as on every probe: a
-    memorised probe flatters the accuracy, and the report says so (`held_out_trained_on`).
+    Held out means that the tagger was not fitted on them. The model was trained on them, as on every made probe: a
+    memorised probe flatters the accuracy, and the report says so (`held_out_trained_on`). Known examples that a run
+    only scored are told apart (`not_trained_on`); where there are no others, they are the whole.
 
     Parameters
     ----------
     runs : sequence of (run, probabilities of its probes, k)
+    untrained : sequence of float arrays, shape (untrained probes, categories), optional
+        Per run.
     """
     names = tuple(category.name for category in categories)
     reports = tuple(_report_run(run, votes, k, names) for run, votes, k in runs)
     overall = Evaluation(names, np.sum([report.evaluation.confusion for report in reports], axis=0))
-    said = (*warnings, *_own_warnings(reports))
-    return Report(tuple(categories), protocol, overall, reports, said, num_examples or {}, tagger)
+    apart = _untrained([run for run, _, _ in runs], untrained, names)
+    trained_on = apart is None or bool(overall.confusion.any())
+    return Report(
+        categories=tuple(categories),
+        protocol=protocol,
+        overall=overall if trained_on or apart is None else apart,
+        runs=reports,
+        warnings=(*warnings, *_one_seed(reports)),
+        num_examples=num_examples or {},
+        tagger=tagger,
+        untrained=apart if trained_on else None,
+        held_out_trained_on=trained_on,
+    )
 
 
 def confusion_matrix(category: AnyArray, votes: Probabilities, names: Sequence[str]) -> AnyArray:
@@ -178,6 +195,17 @@ def _report_run(run: Prepared, votes: Probabilities, k: int, names: Sequence[str
     )
 
 
+def _untrained(
+    runs: Sequence[Prepared], votes: Sequence[Probabilities], names: Sequence[str]
+) -> Evaluation | None:
+    """Of all runs together; None where there is no such probe."""
+    confusion = np.zeros((len(names), len(names)), dtype=np.int64)
+    for run, of_run in zip(runs, votes, strict=False):
+        shared = np.isin(run.untrained.category, names)
+        confusion += confusion_matrix(run.untrained.category[shared], of_run[shared], names)
+    return Evaluation(tuple(names), confusion) if confusion.any() else None
+
+
 def _num_probes(probes: Probes, name: str) -> dict[str, int]:
     return {
         role: int(((probes.category == name) & (probes.role == role)).sum()) for role in ("fit", "held_out")
@@ -212,18 +240,10 @@ def _quartiles(epochs: AnyArray) -> dict[str, float | None]:
     return {"q25": q25, "median": median, "q75": q75, "share_never": never}
 
 
-def _own_warnings(runs: Sequence[RunReport]) -> list[str]:
-    warnings = []
-    smallest = min(sum(run.num_probes[name]["held_out"] for run in runs) for name in runs[0].num_probes)
-    if smallest < FEW_HELD_OUT:
-        warnings.append(
-            f"The smallest category has {smallest} held-out probes: its precision and recall say little."
-        )
-    if min(run.num_epochs for run in runs) < FEW_EPOCHS:
-        warnings.append(f"Fewer than {FEW_EPOCHS} epochs: curves this short tell categories apart poorly.")
-    if len(runs) == 1:
-        warnings.append("One seed: how much tags change from training to training is unknown.")
-    return warnings
+def _one_seed(runs: Sequence[RunReport]) -> list[str]:
+    if len(runs) > 1:
+        return []
+    return ["One seed: how much tags change from training to training is unknown. Train two to know."]
 
 
 def _by_category(names: Sequence[str], hits: AnyArray, of: AnyArray) -> dict[str, float | None]:

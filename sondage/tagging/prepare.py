@@ -35,6 +35,7 @@ class Prepared:
     """A run that is ready to be tagged: filled curves, and all of its probes, each with a curve.
 
     `trained` (bool, shape (N,)) are the examples it trained on; others have a curve if they were scored all the same.
+    `untrained` are held-out known examples among these: they tell how well a tagger does out of sample.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Prepared:
     trained: Mask
     warnings: list[str] = field(default_factory=list)
     agreement: AnyArray | None = None
+    untrained: Probes = field(default_factory=Probes.of)
 
     @property
     def num_rows(self) -> int:
@@ -71,17 +73,27 @@ def prepare(
 
 def _fill(run: RunCurves, num_examples: int) -> Prepared:
     curves = run.curves.fill()
-    trained = curves.ever_seen()
-    trained[run.displaced] = False
+    seen = curves.ever_seen()
+    trained = seen.copy()
+    trained[run.displaced] = trained[run.other_splits] = False
     known = trained[run.probes.row]
+    apart = ~known & seen[run.probes.row] & (run.probes.role == "held_out")
+    gone = int((~known & ~apart).sum())
     warnings = []
-    if not known.all():
+    if gone:
         warnings.append(
-            f"{int((~known).sum())} of {len(known)} probes have no curve in run {run.name}: they were displaced "
+            f"{gone} of {len(known)} probes have no curve in run {run.name}: they were displaced "
             "or are not in the train split, and are left out."
         )
     return Prepared(
-        run.name, curves, run.labels, run.probes.take(known), trained[:num_examples], warnings, run.agreement
+        name=run.name,
+        curves=curves,
+        labels=run.labels,
+        probes=run.probes.take(known),
+        trained=trained[:num_examples],
+        warnings=warnings,
+        agreement=run.agreement,
+        untrained=run.probes.take(apart),
     )
 
 

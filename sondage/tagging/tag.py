@@ -6,8 +6,8 @@ examples by what speaks against their labels (`sondage.tagging.evidence`); `refe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +23,7 @@ from sondage.tagging.evaluate import Report, evaluate
 from sondage.tagging.evidence import evidence
 from sondage.tagging.prepare import Prepared, prepare
 from sondage.tagging.reference import ReferenceTagger, roughness, usual_k
+from sondage.tagging.report_parts import Outcome, report_parts
 from sondage.tagging.suggest import suggest_labels
 from sondage.types import AnyArray, Labels, Mask, PerRow, Probabilities, Rows
 
@@ -49,6 +50,10 @@ class RunCurves:
         For the report.
     agreement : float array, shape (rows,), optional
         −1…1 (`sondage.tagging.agreement`); NaN where nobody looked.
+    other_splits : int64 array
+        Indices of examples that are not of the train split: scored, if they have a curve, and not trained.
+    setup : mapping
+        What the run was, by field of its protocol and recipe: runs of one tagging should be alike.
     """
 
     curves: Curves
@@ -57,6 +62,8 @@ class RunCurves:
     displaced: Rows
     name: str = ""
     agreement: AnyArray | None = None
+    other_splits: Rows = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    setup: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -125,6 +132,7 @@ def tag_runs(
     k: int | None = None,
     seed: int = 0,
     protocol: str = "",
+    class_names: Sequence[str] = (),
     on_progress: Callable[[float], None] | None = None,
 ) -> TaggingResult:
     """Tag every example by the votes of its neighbours, once per run, averaged over the runs that trained it.
@@ -145,6 +153,8 @@ def tag_runs(
         Of the splits and draws of chosen probes.
     protocol : str
         What was recorded and when, in words, for the report.
+    class_names : sequence of str
+        By label, for the report.
     on_progress : callable, optional
         Called with the share of the work that is done, 0…1.
 
@@ -156,13 +166,14 @@ def tag_runs(
     _check(runs, num_examples)
     prepared = prepare(runs, definition, num_examples, seed)
     categories = _present(definition, prepared)
-    votes, ks, reports = [], [], []
+    votes, ks, reports, untrained = [], [], [], []
     for number, run in enumerate(prepared):
         progress = _part(on_progress, number, len(prepared), run.num_rows)
         voters, of_rows = _tag_run(run, categories, k, progress)
         votes.append(of_rows[:num_examples])
         ks.append(voters.k)
         reports.append((run, of_rows[run.probes.row], voters.k))
+        untrained.append(of_rows[run.untrained.row])
     trained = [run.trained for run in prepared]
     probabilities = mean_where_trained(votes, trained)
     suspicion = suspicion_of(probabilities, categories)
@@ -177,24 +188,44 @@ def tag_runs(
     warnings += _rough(ks) + _no_suspicion(categories) + _overlap(runs)
     displaced = _displaced(runs, prepared)
     tag = tags_of(probabilities)
+    suggested = suggest_labels([run.curves for run in prepared], runs[0].labels, num_examples)
+    report = evaluate(
+        reports,
+        categories,
+        tagger=tagger,
+        protocol=protocol,
+        warnings=warnings,
+        num_examples=_num_examples(suspicion, displaced),
+        untrained=untrained,
+    )
+    outcome = Outcome(
+        runs=prepared,
+        votes=votes,
+        of_probes=[of_run for _, of_run, _ in reports],
+        ks=ks,
+        categories=categories,
+        tag=tag,
+        suspicion=suspicion,
+        suggested=suggested,
+        displaced=displaced,
+        confusion=report.overall.confusion,
+        tagged=tags_of,
+        class_names=class_names,
+        setups=[(run.name, run.setup) for run in runs],
+        seed=seed,
+    )
+    parts, doubts = report_parts(outcome)
     return TaggingResult(
         categories=categories,
         probabilities=probabilities,
         tag=tag,
         suspicion=suspicion,
         order=order,
-        suggested_label=suggest_labels([run.curves for run in prepared], runs[0].labels, num_examples),
+        suggested_label=suggested,
         displaced=displaced,
         mean_loss=loss,
         probes=tuple(run.probes for run in prepared),
-        report=evaluate(
-            reports,
-            categories,
-            tagger=tagger,
-            protocol=protocol,
-            warnings=warnings,
-            num_examples=_num_examples(suspicion, displaced),
-        ),
+        report=replace(report, parts=parts, warnings=(*report.warnings, *doubts)),
         consensus=consensus(votes, trained, tag, tags_of),
     )
 

@@ -71,6 +71,7 @@ def tag(work: Work) -> None:
         tagger="reference" if subject.tagging.tagger == "reference" else "evidence",
         k=subject.tagging.parameters.get("k"),
         protocol=_in_words(subject.runs),
+        class_names=subject.dataset.class_names,
         on_progress=_progress(work),
     )
     found = _Found(result, _scores(work, subject, inputs))
@@ -145,6 +146,8 @@ def _read_run(session: Session, subject: _Subject, run: Run) -> RunCurves:
         displaced=np.array([p.source_row for p in made if p.source_row is not None], dtype=np.int64),
         name=run.name,
         agreement=_agreement(session, run, epochs) if by_evidence and "agreement" in recorded else None,
+        other_splits=np.setdiff1d(np.arange(num_examples), subject.columns.train_rows, assume_unique=True),
+        setup={**run.recipe, **run.protocol},
     )
 
 

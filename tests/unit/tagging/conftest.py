@@ -67,3 +67,8 @@ def world() -> World:
 @pytest.fixture
 def runs(world: World) -> list[RunCurves]:
     return [world.run(slot) for slot in (0, 1)]
+
+
+@pytest.fixture
+def suite() -> SuiteDefinition:
+    return default_suite()

@@ -1,5 +1,7 @@
 """⑤ The report against counting and scikit-learn."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -109,9 +111,39 @@ def test_margins_tell_what_was_learned_where_no_prediction_was_recorded():
     assert report_of(bare, votes)["runs"][0]["learned"] == {}
 
 
-def test_small_reports_warn():
-    run = prepared(np.array(["noisy", "ood"]), np.array(["held_out", "fit"]), np.ones((2, 3), bool))
-    warnings = report_of(run, np.eye(5, dtype=np.float32)[:2])["warnings"]
-    assert any("0 held-out probes" in text for text in warnings)
-    assert any("epochs" in text for text in warnings)
-    assert any("One seed" in text for text in warnings)
+def test_one_seed_warns_and_two_do_not():
+    run, votes = example()
+    assert any("One seed" in text for text in report_of(run, votes)["warnings"])
+    two = evaluate([(run, votes, 20), (run, votes, 20)], CATEGORIES, protocol="p", warnings=[]).to_dict()
+    assert two["warnings"] == []
+
+
+def with_untrained(num, tested=True):
+    """The example, with `num` held-out known examples that it only scored; without others, if not `tested`."""
+    run, votes = example()
+    rows = np.arange(num)
+    category = np.array(NAMES)[rows % 5]
+    apart = Probes(rows, category, np.full(num, "held_out"), rows)
+    if not tested:
+        fit = run.probes.role == "fit"
+        run, votes = replace(run, probes=run.probes.take(fit)), votes[fit]
+    return replace(run, untrained=apart), votes, np.eye(5, dtype=np.float32)[np.minimum(rows % 5, 3)]
+
+
+def test_probes_that_were_not_trained_on_are_told_apart():
+    run, votes, of_untrained = with_untrained(50)
+    told = report_of(run, votes, untrained=[of_untrained])
+    assert told["held_out_trained_on"] is True
+    assert told["overall"] == report_of(run, votes)["overall"]
+    assert told["not_trained_on"]["num_held_out"] == 50
+    assert told["not_trained_on"]["accuracy"] == pytest.approx(0.8)
+    assert told["not_trained_on"]["recall"]["corrupted"] == 0.0
+    assert report_of(run, votes)["not_trained_on"] is None
+
+
+def test_where_all_held_out_probes_were_only_scored_the_report_says_so():
+    run, votes, of_untrained = with_untrained(50, tested=False)
+    told = report_of(run, votes, untrained=[of_untrained])
+    assert told["held_out_trained_on"] is False
+    assert told["not_trained_on"] is None
+    assert told["overall"]["num_held_out"] == 50
