@@ -17,6 +17,7 @@ import "./styles/index.css";
 
 const ExampleScreen = lazy(() => import("./screens/example/ExampleScreen"));
 const ReviewScreen = lazy(() => import("./screens/review/ReviewScreen"));
+const CompareScreen = lazy(() => import("./screens/compare/CompareScreen"));
 const ReportScreen = lazy(() => import("./screens/report/ReportScreen"));
 
 const MAX_RETRIES = 2;
@@ -52,6 +53,7 @@ createRoot(root).render(
               <Route path="/projects/:project/taggings/:taggingId" element={<ListScreen />} />
               <Route path="/projects/:project/taggings/:taggingId/review" element={<ReviewScreen />} />
               <Route path="/projects/:project/taggings/:taggingId/report" element={<ReportScreen />} />
+              <Route path="/projects/:project/taggings/:taggingId/compare" element={<CompareScreen />} />
               <Route path="/projects/:project/taggings/:taggingId/examples/:index" element={<ExampleScreen />} />
               <Route path="*" element={<NotFoundScreen />} />
             </Route>

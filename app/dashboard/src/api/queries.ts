@@ -9,6 +9,7 @@ import type { Dataset, Job, Run, Tagging } from "./types";
 
 export const PAGE_SIZE = 60;
 const NUM_NEIGHBOURS = 8;
+const CHANGES_PAGE = 25;
 const POLL_MS = 1500;
 const IDLE_POLL_MS = 15_000;
 const NEVER_STALE = { staleTime: Infinity };
@@ -78,6 +79,14 @@ export function useAbort() {
   });
 }
 
+/** Asks for tags by the epochs that the runs have completed. */
+export function useTagNow() {
+  const client = useQueryClient();
+  return api.useMutation("post", `${root}/taggings`, {
+    onSettled: () => client.invalidateQueries(),
+  });
+}
+
 export function useDataset(datasetId: number | undefined) {
   const path = { project: useProject(), dataset_id: datasetId ?? 0 };
   /** Of a version only one thing changes: labels alone may get their inputs. */
@@ -91,6 +100,23 @@ export function useTagging(taggingId: number) {
   return api.useQuery("get", `${root}/taggings/{tagging_id}`, { params: { path } }, {
     refetchInterval: (query) => (query.state.data && isOpen(query.state.data) ? POLL_MS : false),
   });
+}
+
+/** Those of one dataset version, newest first. */
+export function useTaggingsOf(datasetId: number | undefined) {
+  const params = { path: { project: useProject() }, query: { dataset_id: datasetId ?? 1, limit: 1000 } };
+  return api.useQuery("get", `${root}/taggings`, { params }, { enabled: datasetId !== undefined });
+}
+
+export function useComparison(taggingId: number, otherId: number, enabled: boolean) {
+  const path = { project: useProject(), tagging_id: taggingId, other_id: otherId };
+  return api.useQuery("get", `${root}/taggings/{tagging_id}/compare/{other_id}`, { params: { path } }, { ...NEVER_STALE, enabled });
+}
+
+export function useChanges(taggingId: number, otherId: number, tag: string | undefined, otherTag: string | undefined) {
+  const path = { project: useProject(), tagging_id: taggingId, other_id: otherId };
+  const query = { limit: CHANGES_PAGE, tag, other_tag: otherTag };
+  return api.useInfiniteQuery("get", `${root}/taggings/{tagging_id}/compare/{other_id}/changes`, { params: { path, query } }, paged);
 }
 
 export function useScores(datasetId: number | undefined) {

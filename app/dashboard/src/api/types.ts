@@ -5,6 +5,7 @@ import type { components } from "./schema";
 type Schemas = components["schemas"];
 
 export type Band = Schemas["Band"];
+export type Comparison = Schemas["TaggingComparison"];
 export type Dataset = Schemas["Dataset"];
 export type Calibration = Schemas["TaggingCalibration"];
 export type DecisionWord = Schemas["DecisionIn"]["decision"];
@@ -17,6 +18,7 @@ export type Run = Schemas["Run"];
 export type SampledTag = Schemas["SampledTag"];
 export type Score = Schemas["Score"];
 export type Tag = Schemas["Tag"];
+export type TagChange = Schemas["TagChange"];
 export type Tagging = Schemas["Tagging"];
 
 /** RFC 9457, as the server's errors are. */

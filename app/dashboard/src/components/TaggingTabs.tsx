@@ -1,10 +1,10 @@
-/** The three views of a tagging. */
+/** The views of a tagging. */
 
 import { Link } from "react-router";
 
 import { useProject } from "../api/queries";
 
-export function TaggingTabs({ taggingId, current }: { taggingId: number; current?: "list" | "report" | "review" }) {
+export function TaggingTabs({ taggingId, current }: { taggingId: number; current?: "list" | "report" | "review" | "compare" }) {
   const to = `/projects/${useProject()}/taggings/${taggingId}`;
   return (
     <nav className="tabs" aria-label="Tagging">
@@ -16,6 +16,9 @@ export function TaggingTabs({ taggingId, current }: { taggingId: number; current
       </Link>
       <Link to={`${to}/review`} aria-current={current === "review" ? "page" : undefined}>
         Review 100
+      </Link>
+      <Link to={`${to}/compare`} aria-current={current === "compare" ? "page" : undefined}>
+        Compare
       </Link>
     </nav>
   );

@@ -5,7 +5,7 @@ import { filtersOf, listParams, MAX_CURSORS, nextPage, parseListState, previousP
 const parse = (query: string) => parseListState(new URLSearchParams(query));
 
 test("a URL and the state it stands for are the same thing", () => {
-  const query = "tag=noisy&label=a+%26+b&min_suspicion=0.8&order_by=aum&cursor=x&cursor=y&page=2&view=table&at=7";
+  const query = "tag=noisy&label=a+%26+b&min_suspicion=0.8&in_all_seeds=true&order_by=aum&cursor=x&cursor=y&page=2&view=table&at=7";
   expect(listParams(parse(query)).toString()).toBe(query);
 });
 

@@ -4,6 +4,8 @@ export interface ListState {
   tag: string | undefined;
   label: string | undefined;
   minSuspicion: number | undefined;
+  /** The same tag in all seeds, or not in all. */
+  inAllSeeds: boolean | undefined;
   orderBy: string;
   /** One cursor per page that was walked through; the last one opens the current page. Empty on the first page. */
   cursors: string[];
@@ -16,7 +18,7 @@ export interface ListState {
 
 /** So many pages can be walked back; the URL stays short whatever the length of the list. */
 export const MAX_CURSORS = 20;
-const LIST_KEYS = ["tag", "label", "min_suspicion", "order_by", "cursor", "page", "view", "at"];
+const LIST_KEYS = ["tag", "label", "min_suspicion", "in_all_seeds", "order_by", "cursor", "page", "view", "at"];
 
 export function parseListState(params: URLSearchParams): ListState {
   const cursors = params.getAll("cursor");
@@ -25,6 +27,7 @@ export function parseListState(params: URLSearchParams): ListState {
     tag: params.get("tag") ?? undefined,
     label: params.get("label") ?? undefined,
     minSuspicion: numberOf(params.get("min_suspicion")),
+    inAllSeeds: booleanOf(params.get("in_all_seeds")),
     orderBy: params.get("order_by") ?? "suspicion",
     cursors,
     page: cursors.length ? (numberOf(params.get("page")) ?? cursors.length) : 0,
@@ -38,6 +41,7 @@ export function listParams(state: ListState): URLSearchParams {
   if (state.tag !== undefined) params.set("tag", state.tag);
   if (state.label !== undefined) params.set("label", state.label);
   if (state.minSuspicion !== undefined) params.set("min_suspicion", String(state.minSuspicion));
+  if (state.inAllSeeds !== undefined) params.set("in_all_seeds", String(state.inAllSeeds));
   if (state.orderBy !== "suspicion") params.set("order_by", state.orderBy);
   for (const cursor of state.cursors) params.append("cursor", cursor);
   if (state.page > 0) params.set("page", String(state.page));
@@ -47,11 +51,12 @@ export function listParams(state: ListState): URLSearchParams {
 }
 
 /** The filters as the API names them. */
-export function filtersOf(state: ListState): { tag?: string; label?: string; min_suspicion?: number } {
+export function filtersOf(state: ListState): { tag?: string; label?: string; min_suspicion?: number; in_all_seeds?: boolean } {
   return {
     ...(state.tag !== undefined && { tag: state.tag }),
     ...(state.label !== undefined && { label: state.label }),
     ...(state.minSuspicion !== undefined && { min_suspicion: state.minSuspicion }),
+    ...(state.inAllSeeds !== undefined && { in_all_seeds: state.inAllSeeds }),
   };
 }
 
@@ -76,6 +81,8 @@ export function withoutListState(params: URLSearchParams): URLSearchParams {
   for (const key of LIST_KEYS) rest.delete(key);
   return rest;
 }
+
+const booleanOf = (text: string | null): boolean | undefined => (text === "true" ? true : text === "false" ? false : undefined);
 
 function numberOf(text: string | null): number | undefined {
   if (text === null || text.trim() === "") return undefined;

@@ -5,6 +5,7 @@ import { ExampleInput } from "../../components/ExampleInput";
 import { Bar, CategoryChip, Dot, SuspicionBar } from "../../components/marks";
 import { calibrationInWords, inOrder, meaningOf, scoreMeaning } from "../../lib/categories";
 import { capital, decimal, share, words } from "../../lib/format";
+import { seedsInWords } from "../../lib/tagging";
 import { hasInputs } from "../../lib/training";
 
 export function Verdict({ tag, dataset }: { tag: Tag; dataset: Dataset | undefined }) {
@@ -25,7 +26,7 @@ export function Verdict({ tag, dataset }: { tag: Tag; dataset: Dataset | undefin
           </div>
         </dl>
         <div className="verdict-tag">
-          <CategoryChip category={tag.tag} /> <span className="muted">{meaningOf(tag.tag)}</span>
+          <CategoryChip category={tag.tag} /> <span className="muted">{[meaningOf(tag.tag), seedsInWords(tag)].filter(Boolean).join("; ")}</span>
         </div>
         <div className="verdict-suspicion">
           <h3>Suspicion</h3>

@@ -52,6 +52,7 @@ const EMPTY: ListState = {
   tag: undefined,
   label: undefined,
   minSuspicion: undefined,
+  inAllSeeds: undefined,
   orderBy: "suspicion",
   cursors: [],
   page: 0,

@@ -72,12 +72,28 @@ export function Filters({ ref, tagging, dataset, state, restart }: Props) {
           ))}
         </select>
       </label>
+      {tagging.run_ids.length > 1 ? (
+        <label className="facet">
+          <h3>Tag in the seeds</h3>
+          <select
+            value={state.inAllSeeds === undefined ? "" : String(state.inAllSeeds)}
+            title="Of the examples that two seeds at least have trained"
+            onChange={({ target }) => {
+              restart({ inAllSeeds: target.value === "" ? undefined : target.value === "true" });
+            }}
+          >
+            <option value="">any</option>
+            <option value="true">the same in all</option>
+            <option value="false">not the same in all</option>
+          </select>
+        </label>
+      ) : null}
       {Object.keys(filtersOf(state)).length ? (
         <button
           type="button"
           className="quiet clear"
           onClick={() => {
-            restart({ tag: undefined, label: undefined, minSuspicion: undefined });
+            restart({ tag: undefined, label: undefined, minSuspicion: undefined, inAllSeeds: undefined });
           }}
         >
           Clear the filters

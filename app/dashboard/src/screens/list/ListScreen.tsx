@@ -14,6 +14,7 @@ import { Shortcuts } from "../../components/Shortcuts";
 import { calibrationInWords } from "../../lib/categories";
 import { count, titleOf } from "../../lib/format";
 import { filtersOf, type ListState } from "../../lib/listState";
+import { epochsInWords } from "../../lib/tagging";
 import { hasInputs } from "../../lib/training";
 import { useListState } from "../../lib/useListState";
 import { Cards } from "./Cards";
@@ -80,7 +81,7 @@ function factsOf(tagging: Tagging, dataset: Dataset | undefined): string {
   const k = tagging.parameters.k;
   const runs = tagging.run_ids.length === 1 ? "1 run" : `${tagging.run_ids.length} runs`;
   const calibration = tagging.calibration === "none" ? "suspicion is a ranking" : `suspicion calibrated on ${tagging.calibration}`;
-  return [`Tagging ${tagging.id}`, `${tagging.tagger} tagger`, typeof k === "number" ? `k = ${k}` : undefined, runs, calibration, dataset && !hasInputs(dataset) ? "labels only" : undefined]
+  return [`Tagging ${tagging.id}`, `${tagging.tagger} tagger`, typeof k === "number" ? `k = ${k}` : undefined, runs, epochsInWords(tagging), calibration, dataset && !hasInputs(dataset) ? "labels only" : undefined]
     .filter(Boolean)
     .join(" · ");
 }
@@ -101,7 +102,7 @@ function NoneMatch({ state, restart }: { state: ListState; restart: (change: Par
         <button
           type="button"
           onClick={() => {
-            restart({ tag: undefined, label: undefined, minSuspicion: undefined });
+            restart({ tag: undefined, label: undefined, minSuspicion: undefined, inAllSeeds: undefined });
           }}
         >
           Clear the filters

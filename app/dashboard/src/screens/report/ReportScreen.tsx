@@ -9,6 +9,7 @@ import { Heading } from "../../components/Shell";
 import { Skeleton } from "../../components/Skeleton";
 import { TaggingTabs } from "../../components/TaggingTabs";
 import { count, inline, share, titleOf, words } from "../../lib/format";
+import { epochsInWords } from "../../lib/tagging";
 import { parseReport, type Report, type RunReport } from "../../lib/report";
 import { Confusion } from "./Confusion";
 import { Learned } from "./Learned";
@@ -29,7 +30,7 @@ export default function ReportScreen() {
       <Heading
         crumbs={<Link to={`/projects/${project}`}>Runs</Link>}
         title={title}
-        facts={`Tagging ${taggingId} · how well the held-out probes are told apart`}
+        facts={[`Tagging ${taggingId}`, tagging.data && epochsInWords(tagging.data), "how well the held-out probes are told apart"].filter(Boolean).join(" · ")}
       >
         <TaggingTabs taggingId={taggingId} current="report" />
       </Heading>

@@ -8,8 +8,10 @@ import type { Job, Run, Tagging } from "../../api/types";
 import { messageOf } from "../../components/Problem";
 import { StateBadge } from "../../components/marks";
 import { ago } from "../../lib/format";
+import { epochsInWords, isEarly } from "../../lib/tagging";
 import { trainingInWords } from "../../lib/training";
 import { JobProgress } from "./JobProgress";
+import { TagNow } from "./TagNow";
 
 interface Props {
   runs: Run[];
@@ -41,7 +43,7 @@ export function RunTable({ runs, jobs, taggings, datasetNames }: Props) {
               key={run.id}
               run={run}
               job={run.job_id ? jobOf.get(run.job_id) : undefined}
-              tagging={taggings.find(({ run_ids }) => run_ids.includes(run.id))}
+              tagging={taggings.find((tagging) => tagging.run_ids.includes(run.id) && isEarly(tagging) === isOpen(run))}
               dataset={datasetNames.get(run.dataset_id)}
             />
           ))}
@@ -75,7 +77,13 @@ function RunRow({ run, job, tagging, dataset }: RowProps) {
           <JobProgress done={run.epochs_done} total={run.num_epochs} unit="epoch" state={run.state} progress={job?.progress} />
         </td>
         <td className="muted">{ago(run.created_at)}</td>
-        <td className="number">{isOpen(run) ? <AbortButton run={run} job={job} /> : <Result run={run} tagging={tagging} />}</td>
+        <td className="number">
+          <div className="run-tools">
+            <Result run={run} tagging={tagging} />
+            {isOpen(run) ? <TagNow run={run} /> : null}
+            {isOpen(run) ? <AbortButton run={run} job={job} /> : null}
+          </div>
+        </td>
       </tr>
       {failed ? <FailedRow run={run} job={job} /> : null}
     </Fragment>
@@ -84,11 +92,11 @@ function RunRow({ run, job, tagging, dataset }: RowProps) {
 
 function Result({ run, tagging }: { run: Run; tagging: Tagging | undefined }) {
   const project = useProject();
-  if (run.state !== "finished" || !tagging) return null;
+  if (!tagging || (run.state !== "finished" && !isEarly(tagging))) return null;
   if (tagging.state !== "finished") return <span className="muted">tagging {tagging.state}</span>;
   return (
     <Link className="link" to={`/projects/${project}/taggings/${tagging.id}`}>
-      Suspicious labels
+      {isEarly(tagging) ? `Labels ${epochsInWords(tagging)}` : "Suspicious labels"}
     </Link>
   );
 }

@@ -6,6 +6,7 @@ import { useProject } from "../../api/queries";
 import type { Job, Run, Tagging } from "../../api/types";
 import { StateBadge } from "../../components/marks";
 import { ago } from "../../lib/format";
+import { epochsInWords, heldOutInWords } from "../../lib/tagging";
 import { runsInWords } from "../../lib/training";
 import { NothingYet } from "./EmptyProject";
 
@@ -32,7 +33,7 @@ export function TaggingList({ taggings, runs, jobs, datasetNames }: Props) {
               <span className="muted push">{ago(tagging.created_at)}</span>
             </div>
             <p className="muted">
-              #{tagging.id} · {lookedAt(tagging, runs)}
+              {[`#${tagging.id}`, lookedAt(tagging, runs), epochsInWords(tagging), heldOutInWords(tagging)].filter(Boolean).join(" · ")}
             </p>
             {error ? <p className="job-error">{error}</p> : null}
             {tagging.state === "finished" ? (
