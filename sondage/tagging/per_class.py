@@ -16,6 +16,9 @@ SUSPECT_ABOVE = 0.5
 WORST, BEST = 100, 20
 """Of the classes; the report must stay small where there are tens of thousands."""
 MOST_PAIRS = 20
+LEAST_RATIO, LEAST_DEVIATIONS, PRIOR_COUNT = 4.5, 3.0, 2.0
+"""A pair goes one way from there on, as the tagger `evidence` has it: classes that are merely alike are confused both
+ways."""
 
 
 def per_class(
@@ -49,7 +52,8 @@ def per_class(
         `classes`: the worst first, by the lower end of a 90 % interval of the share of suspects, so that a class of two
         examples does not come before a bad one of two hundred; at most the worst 100 (`num_worst`) and the best 20,
         with `num_left_out` between them.
-        `pairs`: given label and suggested label of suspects with their number, and that of the reverse.
+        `pairs`: given label and suggested label of suspects with their number, and that of the reverse; `one_way`
+        where it is far more frequent than that.
     """
     counted = np.flatnonzero(np.isfinite(suspicion))
     given = np.asarray(labels)[counted].astype(np.int64)
@@ -116,14 +120,21 @@ def _pairs(given: Labels, suggested: Rows, class_names: Sequence[str]) -> tuple[
     pairs = []
     for code in codes[order].tolist():
         label, other = divmod(code, width)
+        num, num_reverse = number[code], number.get(other * width + label, 0)
         pairs.append(
             {
                 "given": label,
                 "given_name": class_name(label, class_names),
                 "suggested": other,
                 "suggested_name": class_name(other, class_names),
-                "num": number[code],
-                "num_reverse": number.get(other * width + label, 0),
+                "num": num,
+                "num_reverse": num_reverse,
+                "one_way": _is_one_way(num, num_reverse),
             }
         )
     return pairs, len(codes)
+
+
+def _is_one_way(num: int, num_reverse: int) -> bool:
+    ratio = (num + PRIOR_COUNT) / (num_reverse + PRIOR_COUNT)
+    return bool(ratio > LEAST_RATIO and num - num_reverse > LEAST_DEVIATIONS * (num + num_reverse) ** 0.5)

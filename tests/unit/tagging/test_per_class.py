@@ -93,3 +93,13 @@ def test_without_suspects_there_are_no_pairs():
     assert (found["pairs"], found["num_suspects"], found["num_examples"]) == ([], 0, 1)
     nobody = per_class(np.array([0]), np.array([-1]), np.float32([np.nan]), np.array([-1]), NAMES)
     assert (nobody["classes"], nobody["num_classes"]) == ([], 0)
+
+
+def test_a_pair_that_goes_one_way_is_marked():
+    """Forty eels among the cats and one cat among the eels; dogs and cats as often the one as the other."""
+    pairs = [(0, 2)] * 40 + [(2, 0)] + [(0, 1)] * 12 + [(1, 0)] * 10 + [(1, 2)] * 3
+    given, suggested = (np.array(part) for part in zip(*pairs, strict=True))
+    found = per_class(given, np.ones(len(given), int), np.full(len(given), 0.9), suggested, NAMES, CLASSES)
+    marked = {(pair["given_name"], pair["suggested_name"]): pair["one_way"] for pair in found["pairs"]}
+    assert [names for names, one_way in marked.items() if one_way] == [("cat", "eel")]
+    assert len(marked) == 5

@@ -1,0 +1,245 @@
+"""⑤ Why an example stands where it stands, in a sentence or two. Built here and nowhere else.
+
+It says facts, and none of them is turned to fit the tag: where votes and the order of the list disagree, it says so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+SECOND_SHARE = 0.25
+"""Of the votes: from there on the second category is named too."""
+SUSPICIOUS_SHARE = 0.05
+"""The first twentieth of the list is called out where the votes say nothing against the label."""
+_WORDS = {
+    "noisy": ("a flipped label", "flipped labels"),
+    "prototypical": ("a typical example", "typical examples"),
+    "atypical": ("a hard example that was learned", "hard examples that were learned"),
+    "ood": ("a foreign input", "foreign inputs"),
+    "corrupted": ("a damaged input", "damaged inputs"),
+}
+_KNOWN = {"noisy": ("a known wrong label", "known wrong labels")}
+_ORDINARY = {"prototypical": ("an ordinary example", "ordinary examples")}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """How often suspects with one given label are taken for another, and the reverse. Names of classes."""
+
+    given: str
+    other: str
+    num: int
+    num_reverse: int
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """What the order by evidence rests on, for one example.
+
+    Parameters
+    ----------
+    margin_below : float, optional
+        0…1: share of the examples whose mean margin is higher.
+    loss_above : float, optional
+        0…1: share of the examples whose mean loss is lower; used where no margin was recorded.
+    agreement : float, optional
+        −1…1: of its neighbours in feature space (`sondage.tagging.agreement`), the mean over the looks.
+    against, for_label : Pair, optional
+        A pair that goes one way: that of this example, or its reverse.
+    """
+
+    margin_below: float | None = None
+    loss_above: float | None = None
+    agreement: float | None = None
+    against: Pair | None = None
+    for_label: Pair | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of one example.
+
+    Parameters
+    ----------
+    given : str
+        Its label, in words.
+    votes : mapping of str to int
+        Categories of its nearest probes, over the runs that trained it; empty without a curve.
+    num_runs : int
+        How many runs that is.
+    predicted : sequence of sequence of str or None
+        Per such run the class predicted in each epoch; empty where it was not recorded.
+    trained : bool
+        False where no run trained it: then the runs only scored it, out of sample.
+    wrong_label : mapping of str to bool or None
+        Per category, whether its label is wrong.
+    position, num_ranked : int, optional
+        Its place in the list, 0 worst, and how long the list is.
+    grounds : Grounds, optional
+        With the tagger `evidence`.
+    known : bool
+        The probes are known examples, not made ones.
+    ordinary : bool
+        The `prototypical` probes were drawn at random, as with one run.
+    """
+
+    given: str
+    votes: Mapping[str, int]
+    num_runs: int
+    predicted: Sequence[Sequence[str | None]] = ()
+    trained: bool = True
+    wrong_label: Mapping[str, bool | None] = field(default_factory=dict)
+    position: int | None = None
+    num_ranked: int = 0
+    grounds: Grounds | None = None
+    known: bool = False
+    ordinary: bool = False
+
+
+def sentence(facts: Facts) -> str:
+    """For instance: “17 of 20 nearest probes are flipped labels; never learned; predicted 'frog' in 24 of 30 epochs.
+    Place 12 of 1,797 by evidence: margin lower than that of 99 % of the examples.”
+    """
+    if not facts.votes:
+        return "No run has a curve of this example, so nothing is known of it."
+    said = [_votes(facts), *_learned(facts), *_predicted(facts)]
+    out = "; ".join(said) + "."
+    if not facts.trained:
+        out = "A probe took its place: it was only scored, out of sample. " + out
+    if facts.position is not None:
+        out += " " + _place(facts, facts.position)
+    return out
+
+
+def _votes(facts: Facts) -> str:
+    ranked = sorted(facts.votes.items(), key=lambda item: -item[1])
+    total = sum(facts.votes.values())
+    (top, most), rest = ranked[0], ranked[1:]
+    each = f" in {facts.num_runs} runs" if facts.num_runs > 1 else ""
+    if total == 1:
+        return f"The nearest probe is {_words(facts, top, 1)}"
+    verb = "is" if most == 1 else "are"
+    said = f"{most} of {total} nearest probes{each} {verb} {_words(facts, top, most)}"
+    if rest and rest[0][1] >= SECOND_SHARE * total:
+        name, num = rest[0]
+        said += f" and {num} {_words(facts, name, num)}"
+    return said
+
+
+def _words(facts: Facts, category: str, num: int) -> str:
+    words = {**_WORDS, **(_KNOWN if facts.known else {}), **(_ORDINARY if facts.ordinary else {})}
+    one, many = words.get(category, (f"of category '{category}'",) * 2)
+    return one if num == 1 else many
+
+
+def _learned(facts: Facts) -> list[str]:
+    """By the predictions of each run: never, in the end, or for a while."""
+    runs = [run for run in _seen(facts) if run]
+    if not runs:
+        return []
+    right = [[name == facts.given for name in run] for run in runs]
+    at_end = sum(run[-1] for run in right)
+    if not any(map(any, right)):
+        return ["never learned"]
+    if at_end == len(runs):
+        return [f"learned from epoch {max(_stays(run) for run in right)} on"]
+    if at_end:
+        return [f"learned in {at_end} of {len(runs)} runs"]
+    return ["learned for a while and lost again"]
+
+
+def _stays(right: Sequence[bool]) -> int:
+    """The first epoch, counted from 1, from which on it is right."""
+    wrong = [epoch for epoch, is_right in enumerate(right, 1) if not is_right]
+    return wrong[-1] + 1 if wrong else 1
+
+
+def _predicted(facts: Facts) -> list[str]:
+    """The class, other than the given one, that was predicted most often; or the given one where there is no other."""
+    runs = _seen(facts)
+    total = sum(map(len, runs))
+    others = Counter(name for run in runs for name in run if name != facts.given)
+    if not total:
+        return []
+    if not others:
+        return [f"predicted '{facts.given}', its label, in all {total} epochs"]
+    name, num = min(others.items(), key=lambda item: (-item[1], item[0]))
+    return [f"predicted '{name}' in {num} of {total} epochs"]
+
+
+def _seen(facts: Facts) -> list[list[str]]:
+    return [[name for name in run if name is not None] for run in facts.predicted]
+
+
+def _place(facts: Facts, position: int) -> str:
+    place = f"place {position + 1:,} of {facts.num_ranked:,}"
+    if _surprising(facts, position):
+        place = f"All the same {place}"
+    else:
+        place = place.capitalize()
+    if facts.grounds is None:
+        return f"{place} by the votes, then by mean loss."
+    suspicious = position < facts.num_ranked / 2
+    against, speaking = _grounds(facts.grounds)
+    leading, others = (against, speaking) if suspicious else (speaking, against)
+    if leading and others:
+        return f"{place} by evidence: {', '.join(leading)}; though {', '.join(others)}."
+    if leading:
+        return f"{place} by evidence: {', '.join(leading)}."
+    return f"{place} by evidence" + (f", although {', '.join(others)}." if others else ".")
+
+
+def _surprising(facts: Facts, position: int) -> bool:
+    """Do the votes say one thing of the label, and the place another?"""
+    top = max(facts.votes, key=lambda name: facts.votes[name])
+    wrong = facts.wrong_label.get(top)
+    share = position / max(facts.num_ranked, 1)
+    return (wrong is False and share < SUSPICIOUS_SHARE) or (wrong is True and share >= 0.5)
+
+
+def _grounds(grounds: Grounds) -> tuple[list[str], list[str]]:
+    """What speaks against the label, and what for it."""
+    against, speaking = [], []
+    if grounds.margin_below is not None:
+        if grounds.margin_below >= 0.5:
+            against.append(f"margin lower than that of {_percent(grounds.margin_below)} of the examples")
+        else:
+            speaking.append(
+                f"margin higher than that of {_percent(1 - grounds.margin_below)} of the examples"
+            )
+    elif grounds.loss_above is not None:
+        if grounds.loss_above >= 0.5:
+            against.append(f"mean loss higher than that of {_percent(grounds.loss_above)} of the examples")
+        else:
+            speaking.append(
+                f"mean loss lower than that of {_percent(1 - grounds.loss_above)} of the examples"
+            )
+    if grounds.agreement is not None:
+        # Share for its own label less that of the best other one: below 0 less than half is for its own.
+        if grounds.agreement < 0:
+            against.append("its neighbours in feature space mostly have other labels")
+        elif grounds.agreement > 0.5:
+            speaking.append("its neighbours in feature space mostly have its label")
+    if grounds.against is not None:
+        against.append(_pair(grounds.against))
+    if grounds.for_label is not None:
+        speaking.append(_pair(grounds.for_label))
+    return against, speaking
+
+
+def _pair(pair: Pair) -> str:
+    return (
+        f"among the suspects '{pair.given}' is taken for '{pair.other}' {_times(pair.num)} and the reverse "
+        f"{_times(pair.num_reverse)}"
+    )
+
+
+def _times(num: int) -> str:
+    return {0: "never", 1: "once"}.get(num, f"{num:,} times")
+
+
+def _percent(share: float) -> str:
+    """Never 100 %: an example is no part of those it is compared with."""
+    return f"{min(int(1000 * share) / 10, 99.9):g} %" if share > 0.99 else f"{share:.0%}".replace("%", " %")

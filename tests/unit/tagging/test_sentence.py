@@ -1,0 +1,134 @@
+"""⑤ The sentence: what it says of which facts, and that it does not contradict itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sondage.tagging.sentence import Facts, Grounds, Pair, sentence
+
+WRONG = {"prototypical": False, "atypical": False, "noisy": True, "ood": None, "corrupted": False}
+FROG = [["frog"] * 24 + ["cat"] * 4 + ["dog"] * 2]
+FACTS = Facts("deer", {"noisy": 17, "ood": 3}, 1, FROG, wrong_label=WRONG)
+PAIR = Pair("deer", "frog", 41, 2)
+
+
+def test_the_sentence_of_the_issue():
+    assert (
+        sentence(FACTS)
+        == "17 of 20 nearest probes are flipped labels; never learned; predicted 'frog' in 24 of 30 epochs."
+    )
+
+
+def test_two_runs_are_counted_together():
+    facts = replace(FACTS, votes={"noisy": 30, "ood": 10}, num_runs=2, predicted=FROG * 2)
+    assert sentence(facts).startswith(
+        "30 of 40 nearest probes in 2 runs are flipped labels and 10 foreign inputs; never learned; "
+        "predicted 'frog' in 48 of 60 epochs."
+    )
+
+
+@pytest.mark.parametrize(
+    ("predicted", "said"),
+    [
+        ([["cat", "deer", "deer"]], "learned from epoch 2 on; predicted 'cat' in 1 of 3 epochs"),
+        ([["deer"] * 3], "learned from epoch 1 on; predicted 'deer', its label, in all 3 epochs"),
+        ([["cat", "deer", "cat"]], "learned for a while and lost again; predicted 'cat' in 2 of 3 epochs"),
+        ([["cat", "deer"], ["cat", "cat"]], "learned in 1 of 2 runs; predicted 'cat' in 3 of 4 epochs"),
+        ([["cat", "deer"], ["deer", "deer"]], "learned from epoch 2 on; predicted 'cat' in 1 of 4 epochs"),
+        ([[None, "cat", "ant"]], "never learned; predicted 'ant' in 1 of 2 epochs"),
+        ([], "are flipped labels."),
+        ([[None, None]], "are flipped labels."),
+    ],
+)
+def test_what_was_learned_and_predicted(predicted, said):
+    assert said in sentence(replace(FACTS, predicted=predicted))
+
+
+def test_words_of_the_probes():
+    def start(votes, **more):
+        return sentence(replace(FACTS, votes=votes, predicted=[], **more))
+
+    assert start({"noisy": 1}) == "The nearest probe is a flipped label."
+    assert start({"noisy": 20}, known=True) == "20 of 20 nearest probes are known wrong labels."
+    assert start({"prototypical": 20}) == "20 of 20 nearest probes are typical examples."
+    assert start({"prototypical": 20}, ordinary=True) == "20 of 20 nearest probes are ordinary examples."
+    assert start({"twin": 5}) == "5 of 5 nearest probes are of category 'twin'."
+    assert start({"noisy": 1, "ood": 1, "corrupted": 1}) == (
+        "1 of 3 nearest probes is a flipped label and 1 a foreign input."
+    )
+
+
+def test_without_a_curve_there_is_nothing_to_say():
+    assert sentence(Facts("deer", {}, 0, position=3, num_ranked=9)) == (
+        "No run has a curve of this example, so nothing is known of it."
+    )
+
+
+def test_scored_out_of_sample():
+    assert sentence(replace(FACTS, trained=False)).startswith("A probe took its place: it was only scored")
+
+
+def test_by_votes_the_place_is_said_to_be_theirs():
+    said = sentence(replace(FACTS, position=11, num_ranked=1_797))
+    assert said.endswith(" Place 12 of 1,797 by the votes, then by mean loss.")
+
+
+def test_by_evidence_it_says_what_the_order_rests_on():
+    grounds = Grounds(margin_below=0.987, agreement=-0.4, against=PAIR)
+    said = sentence(replace(FACTS, position=11, num_ranked=1_797, grounds=grounds))
+    assert said.endswith(
+        " Place 12 of 1,797 by evidence: margin lower than that of 99 % of the examples, its neighbours in feature "
+        "space mostly have other labels, among the suspects 'deer' is taken for 'frog' 41 times and the reverse 2 "
+        "times."
+    )
+    by_loss = sentence(replace(FACTS, position=11, num_ranked=1_797, grounds=Grounds(loss_above=0.9997)))
+    assert by_loss.endswith("mean loss higher than that of 99.9 % of the examples.")
+
+
+def test_what_speaks_the_other_way_is_told_as_such():
+    grounds = Grounds(margin_below=0.3, agreement=-0.4, for_label=PAIR)
+    said = sentence(replace(FACTS, position=11, num_ranked=1_797, grounds=grounds))
+    assert (
+        "by evidence: its neighbours in feature space mostly have other labels; though margin higher than"
+        in said
+    )
+    low = sentence(replace(FACTS, position=1_700, num_ranked=1_797, grounds=grounds))
+    assert "All the same place 1,701 of 1,797 by evidence: margin higher than that of 70 %" in low
+    assert "; though its neighbours" in low
+    mixed = sentence(replace(FACTS, position=11, num_ranked=1_797, grounds=Grounds(margin_below=0.3)))
+    assert "by evidence, although margin higher" in mixed
+    assert sentence(replace(FACTS, position=0, num_ranked=9, grounds=Grounds())).endswith(
+        "Place 1 of 9 by evidence."
+    )
+
+
+def test_votes_and_place_that_disagree_are_joined_by_all_the_same():
+    right = replace(FACTS, votes={"prototypical": 20}, num_ranked=1_000, grounds=Grounds(margin_below=0.99))
+    assert "All the same place 1 of 1,000" in sentence(replace(right, position=0))
+    assert " Place 500 of 1,000" in sentence(replace(right, position=499))
+    wrong = replace(right, votes={"noisy": 20})
+    assert " Place 1 of 1,000" in sentence(replace(wrong, position=0))
+    assert "All the same place 900 of 1,000" in sentence(replace(wrong, position=899))
+    foreign = replace(right, votes={"ood": 20})
+    assert "All the same" not in sentence(replace(foreign, position=0)) + sentence(
+        replace(foreign, position=899)
+    )
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.2, 0.5, 0.99, 1.0])
+@pytest.mark.parametrize("agreement", [None, -1.0, 0.0, 0.2, 0.9])
+@pytest.mark.parametrize("position", [0, 50, 99])
+def test_nothing_is_said_both_ways(margin, agreement, position):
+    grounds = Grounds(margin_below=margin, agreement=agreement)
+    said = sentence(replace(FACTS, position=position, num_ranked=100, grounds=grounds))
+    assert ("margin lower" in said) != ("margin higher" in said)
+    assert not ("mostly have other labels" in said and "mostly have its label" in said)
+    assert "100 %" not in said
+    led = said.partition("by evidence: ")[2].partition("; though")[0]
+    against = ("margin lower", "other labels")
+    speaking = ("margin higher", "its label")
+    wanted, unwanted = (against, speaking) if position < 50 else (speaking, against)
+    assert not any(words in led for words in unwanted)
+    assert not led or any(words in led for words in wanted)
