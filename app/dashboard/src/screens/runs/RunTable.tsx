@@ -95,8 +95,8 @@ function Result({ run, tagging }: { run: Run; tagging: Tagging | undefined }) {
   if (!tagging || (run.state !== "finished" && !isEarly(tagging))) return null;
   if (tagging.state !== "finished") return <span className="muted">tagging {tagging.state}</span>;
   return (
-    <Link className="link" to={`/projects/${project}/taggings/${tagging.id}`}>
-      {isEarly(tagging) ? `Labels ${epochsInWords(tagging)}` : "Suspicious labels"}
+    <Link className="link" to={`/projects/${project}/taggings/${tagging.id}`} title={epochsInWords(tagging)}>
+      {isEarly(tagging) ? "Labels so far" : "Suspicious labels"}
     </Link>
   );
 }
