@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
 
 from app.api.classes import label_name
+from app.api.curve_reader import CurveReader, by_training
 from app.api.curves import as_json
+from app.api.reasons import facts_of
 from app.api.tag_views import TagView
 from app.api.urls import picture_url, row_picture_url
-from sondage.curves import Curves
 from sondage.errors import InvalidInput, NotFound
-from sondage.tagging.explain import bands, nearest_probes
+from sondage.tagging.explain import bands
+from sondage.tagging.sentence import sentence
 from sondage.wire import Band, Explanation, Neighbour, Probe
 from store import curves, examples, runs, suites, taggings, tags
 from store.tables import Dataset, Run, RunProbe, TaggingProbe
@@ -25,7 +27,7 @@ Array = NDArray[Any]
 
 
 def explain(view: TagView, index: int, *, run_id: int | None, channel: str, k: int) -> Explanation:
-    """An explanation from the curves of one run.
+    """An explanation from the curves of one run, and a sentence from those of all.
 
     The nearest probes are those of the tagger: the fit probes, by the distance of the loss curves, whatever
     channel is shown.
@@ -37,46 +39,23 @@ def explain(view: TagView, index: int, *, run_id: int | None, channel: str, k: i
     InvalidInput
         The run is none of the tagging's.
     """
-    tags.get(view.session, tagging_id=view.tagging.id, index=index)
+    tag = tags.get(view.session, tagging_id=view.tagging.id, index=index)
     run = _run(view, index, run_id)
-    probes = taggings.probes(view.session, tagging_id=view.tagging.id, run_id=run.id)
-    first = view.tagging.parameters.get(taggings.EPOCHS)
-    epochs = curves.closed_epochs(view.session, run_id=run.id, first=first)
-    reader = _Reader(view, run, index, [probe.row for probe in probes], epochs)
+    reader = CurveReader.open(view, run, index)
     curve, of_probes = reader.read(channel)
+    facts = facts_of(view, tag)
     return Explanation(
         tagging_id=view.tagging.id,
         index=index,
+        sentence=sentence(facts),
+        votes=dict(facts.votes),
         run_id=run.id,
         channel=channel,
         curve=as_json(curve),
-        bands=_bands(of_probes, probes),
-        neighbours=_neighbours(reader, probes, of_probes, k),
-        predicted=_predicted(view, run, index, epochs),
+        bands=_bands(of_probes, reader.probes),
+        neighbours=_neighbours(reader, run, of_probes, k),
+        predicted=_predicted(view, run, index, reader.epochs),
     )
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """Reads the curves of one example and of a tagging's probes in one run. The probes' are kept in memory."""
-
-    view: TagView
-    run: Run
-    index: int
-    probe_rows: list[int]
-    epochs: list[int]
-
-    def read(self, channel: str) -> tuple[Array, Array]:
-        """The example's curve [epochs], and the probes' [probes, epochs]."""
-        of_probes = self.view.server.columns.probe_curves(
-            self.view.tagging.id, self.run.id, channel, lambda: self._rows(channel, self.probe_rows)
-        )
-        return self._rows(channel, [self.index])[0], of_probes
-
-    def _rows(self, channel: str, rows: list[int]) -> Array:
-        return curves.read_rows(
-            self.view.session, run_id=self.run.id, channel=channel, rows=rows, epochs=self.epochs
-        )
 
 
 def _run(view: TagView, index: int, run_id: int | None) -> Run:
@@ -85,29 +64,8 @@ def _run(view: TagView, index: int, run_id: int | None) -> Run:
     if run_id is not None and run_id not in run_ids:
         there = ", ".join(map(str, run_ids))
         raise InvalidInput(f"Run {run_id} is not part of this tagging; its runs: {there}.", field="run_id")
-    chosen = run_id or _first_that_trained(view, run_ids, index)
+    chosen = run_id or next(chain(*by_training(view, run_ids, index)), run_ids[0])
     return runs.get(view.session, project_id=view.project.id, run_id=chosen)
-
-
-def _first_that_trained(view: TagView, run_ids: Sequence[int], index: int) -> int:
-    displaced = _displaced_in(view, run_ids, index)
-    by_training = sorted(run_ids, key=lambda run_id: run_id in displaced)
-    return next((one for one in by_training if _was_seen(view, one, index)), run_ids[0])
-
-
-def _displaced_in(view: TagView, run_ids: Sequence[int], index: int) -> set[int]:
-    """The runs in which a made probe took the example's place: a curve of it there is out of sample."""
-    statement = select(RunProbe.run_id).where(
-        RunProbe.run_id.in_(run_ids),
-        RunProbe.source_row == index,
-        RunProbe.row >= view.dataset.num_examples,
-    )
-    return set(view.session.scalars(statement))
-
-
-def _was_seen(view: TagView, run_id: int, index: int) -> bool:
-    curve = curves.read_rows(view.session, run_id=run_id, channel="loss", rows=[index])
-    return bool(np.isfinite(curve).any())
 
 
 def _bands(shown: Array, probes: Sequence[TaggingProbe]) -> list[Band]:
@@ -121,31 +79,11 @@ def _bands(shown: Array, probes: Sequence[TaggingProbe]) -> list[Band]:
     ]
 
 
-def _neighbours(reader: _Reader, probes: Sequence[TaggingProbe], shown: Array, k: int) -> list[Neighbour]:
-    loss, of_probes = reader.read("loss")
-    fit = np.flatnonzero([probe.role == "fit" for probe in probes])
-    if not len(fit) or not np.isfinite(loss).any():
-        return []
-    filled = Curves({"loss": np.concatenate([loss[None], of_probes[fit]])}).fill()["loss"]
-    usable = np.flatnonzero(np.isfinite(filled[1:]).all(axis=1))
-    if not len(usable):
-        return []
-    used = [probes[int(place)] for place in fit[usable]]
-    nearest = nearest_probes(
-        filled[:1],
-        filled[1:][usable],
-        np.array([probe.row for probe in used], dtype=np.int64),
-        np.array([probe.category for probe in used]),
-        k=k,
-        rows=np.array([reader.index]),
-    )
-    place_of = {probe.row: place for place, probe in enumerate(probes)}
-    found = [
-        (place_of[int(row)], float(d)) for row, d in zip(nearest.row[0], nearest.distance[0], strict=True)
-    ]
-    told = _told(reader.view, reader.run, [probes[place].row for place, _ in found])
+def _neighbours(reader: CurveReader, run: Run, shown: Array, k: int) -> list[Neighbour]:
+    found = reader.nearest(k)
+    told = _told(reader.view, run, [reader.probes[place].row for place, _ in found])
     return [
-        _neighbour(reader.view, reader.run, probes[place], told, distance, shown[place])
+        _neighbour(reader.view, run, reader.probes[place], told, distance, shown[place])
         for place, distance in found
     ]
 

@@ -192,8 +192,10 @@ def _place(facts: Facts, position: int) -> str:
 
 
 def _surprising(facts: Facts, position: int) -> bool:
-    """Do the votes say one thing of the label, and the place another?"""
+    """Do most of the votes say one thing of the label, and the place another?"""
     top = max(facts.votes, key=lambda name: facts.votes[name])
+    if 2 * facts.votes[top] <= sum(facts.votes.values()):
+        return False
     wrong = facts.wrong_label.get(top)
     share = position / max(facts.num_ranked, 1)
     return (wrong is False and share < SUSPICIOUS_SHARE) or (wrong is True and share >= 0.5)

@@ -65,6 +65,12 @@ class Explanation(Answer):
 
     tagging_id: int
     index: int
+    sentence: str = Field(
+        default="", description="Why it stands where it stands, over all runs that trained the example."
+    )
+    votes: dict[str, int] = Field(
+        default={}, description="Categories of the nearest fit probes that voted, over the same runs."
+    )
     run_id: int
     channel: str
     curve: list[float | None]

@@ -111,6 +111,8 @@ def test_votes_and_place_that_disagree_are_joined_by_all_the_same():
     wrong = replace(right, votes={"noisy": 20})
     assert " Place 1 of 1,000" in sentence(replace(wrong, position=0))
     assert "All the same place 900 of 1,000" in sentence(replace(wrong, position=899))
+    torn = replace(right, votes={"prototypical": 10, "noisy": 10})
+    assert "All the same" not in sentence(replace(torn, position=0)) + sentence(replace(torn, position=899))
     foreign = replace(right, votes={"ood": 20})
     assert "All the same" not in sentence(replace(foreign, position=0)) + sentence(
         replace(foreign, position=899)

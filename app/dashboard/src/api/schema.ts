@@ -1451,8 +1451,22 @@ export interface components {
             predicted: (string | null)[];
             /** Run Id */
             run_id: number;
+            /**
+             * Sentence
+             * @description Why it stands where it stands, over all runs that trained the example.
+             * @default
+             */
+            sentence: string;
             /** Tagging Id */
             tagging_id: number;
+            /**
+             * Votes
+             * @description Categories of the nearest fit probes that voted, over the same runs.
+             * @default {}
+             */
+            votes: {
+                [key: string]: number;
+            };
         };
         /**
          * Facets

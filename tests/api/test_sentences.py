@@ -1,0 +1,115 @@
+"""The sentence of an explanation: facts read from the store, over all runs that trained the example."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from sqlalchemy import update
+
+from store import curves
+from store import tables as t
+from store.engine import transaction
+from tests.api.worlds import CLASSES, NUM_EPOCHS, NUM_MADE, NUM_TRAIN, N, World, curves_of, given_labels
+
+
+def explained(world: World, index: int, query: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = world.get(f"/taggings/{world.tagging}/tags/{index}/explanation?{query}")
+    return found
+
+
+def test_the_sentence_counts_every_run_that_trained_the_example(read_world: World) -> None:
+    found = explained(read_world, 20)
+    # Three fit probes a category: k is 1 in each run.
+    assert sum(found["votes"].values()) == 2
+    nearest = Counter(
+        explained(read_world, 20, f"run_id={run}&k=1")["neighbours"][0]["probe"]["category"]
+        for run in read_world.runs
+    )
+    assert found["votes"] == nearest
+    assert found["votes"] == {"prototypical": 1, "noisy": 1}
+    start, _, rest = found["sentence"].partition(";")
+    assert start == "1 of 2 nearest probes in 2 runs is a typical example and 1 a flipped label"
+    assert rest == (
+        f" learned from epoch 1 on; predicted '{CLASSES[given_labels()[20]]}', its label, in all 10 epochs. "
+        f"Place 21 of {NUM_TRAIN} by the votes, then by mean loss."
+    )
+
+
+def test_it_is_the_same_whatever_is_shown(read_world: World) -> None:
+    run = read_world.runs[1]
+    shown = [
+        explained(read_world, 20, query) for query in ("", f"run_id={run}", "channel=margin&k=1", "k=20")
+    ]
+    assert len({one["sentence"] for one in shown}) == 1
+    assert len({str(one["votes"]) for one in shown}) == 1
+
+
+def test_a_run_that_displaced_the_example_has_no_vote(read_world: World) -> None:
+    found = explained(read_world, 2, f"run_id={read_world.runs[0]}")
+    assert found["neighbours"] == []
+    assert sum(found["votes"].values()) == 1
+    assert found["sentence"].startswith("The nearest probe is a")
+
+
+def test_without_a_suspicion_there_is_no_place(read_world: World) -> None:
+    assert "lace " not in explained(read_world, 3)["sentence"]
+
+
+PAIR = {"given": 0, "given_name": "cat", "suggested": 1, "suggested_name": "dog", "num": 41, "num_reverse": 2}
+
+
+def by_evidence(world: World, index: int, agreement: float) -> None:
+    """As by the tagger `evidence` with k = 4: a report, a look at the features, and dogs predicted for one cat."""
+    report = {
+        "runs": [{"k": 4}, {"k": 4}],
+        "per_class": {"pairs": [{**PAIR, "one_way": True}, {**PAIR, "given": 2, "one_way": False}]},
+    }
+    with transaction(world.database.engine) as session:
+        change = update(t.Tagging).where(t.Tagging.id == world.tagging)
+        session.execute(change.values(tagger="evidence", report=report))
+        for slot, run in enumerate(world.runs):
+            looks = np.full(N + NUM_MADE, agreement, np.float32)
+            _, predicted = curves_of(slot)
+            predicted[index] = 1
+            curves.write_epoch(
+                session, run_id=run, epoch=1, channels={"agreement": looks, "predicted": predicted[:, 1]}
+            )
+
+
+def test_by_evidence_it_says_what_the_order_rests_on(world: World) -> None:
+    by_evidence(world, 16, agreement=-0.4)
+    found = explained(world, 16)
+    assert sum(found["votes"].values()) == 8
+    said = found["sentence"]
+    assert f"predicted 'dog' in 2 of {2 * NUM_EPOCHS} epochs. " in said
+    margins = world.get(f"/taggings/{world.tagging}/tags?limit=1000")["items"]
+    aum = {one["index"]: one["scores"]["aum"] for one in margins if one["scores"]["aum"] is not None}
+    higher = sum(value > aum[16] for index, value in aum.items() if index != 16) / (len(aum) - 1)
+    direction = (
+        f"lower than that of {higher:.0%}" if higher >= 0.5 else f"higher than that of {1 - higher:.0%}"
+    )
+    assert f"margin {direction[:-1]} %" in said
+    assert "neighbours in feature space mostly have other labels" in said
+    assert "among the suspects 'cat' is taken for 'dog' 41 times and the reverse 2 times" in said
+    assert "by evidence" in said
+
+
+def test_the_reverse_of_a_pair_speaks_for_the_label(world: World) -> None:
+    """A dog for which cats are predicted; index 17 has the label dog and stands in the lower half."""
+    by_evidence(world, 16, agreement=0.8)
+    with transaction(world.database.engine) as session:
+        for slot, run in enumerate(world.runs):
+            _, predicted = curves_of(slot)
+            predicted[17] = 0
+            curves.write_epoch(session, run_id=run, epoch=2, channels={"predicted": predicted[:, 2]})
+    led = explained(world, 17)["sentence"].partition("by evidence: ")[2].partition("; though")[0]
+    assert "'cat' is taken for 'dog' 41 times" in led
+    assert "mostly have its label" in led
+
+
+def test_old_reports_say_no_k_and_are_explained_all_the_same(world: World) -> None:
+    with transaction(world.database.engine) as session:
+        session.execute(update(t.Tagging).values(report={"runs": []}, parameters={"k": 3}))
+    assert sum(explained(world, 20)["votes"].values()) == 6
