@@ -154,11 +154,50 @@ def abort(world: World, run_id: int) -> wire.RunAborted:
 
 @router.get(P + "/taggings")
 def taggings(world: World) -> wire.Page[wire.Tagging]:
-    return wire.Page(items=[make_tagging(number, state) for number, state in world.tagging_states.items()])
+    whole = [make_tagging(number, state) for number, state in world.tagging_states.items()]
+    return wire.Page(items=[*world.early.values(), *whole])
+
+
+@router.post(P + "/taggings", status_code=202)
+def tag_now(world: World, body: wire.TaggingCreate) -> wire.Tagging:
+    """Done at once."""
+    assert body.now
+    done = min(world.runs[number].epochs_done for number in body.run_ids)
+    seen = {"id": 9, "dataset_id": 1, "run_ids": body.run_ids, "epochs": done, "of_epochs": NUM_EPOCHS}
+    world.early[9] = make_tagging(9, "finished").model_copy(update={**seen, "held_out_accuracy": 0.71})
+    return world.early[9]
+
+
+@router.get(P + "/taggings/{number}/compare/{other}")
+def compare(number: int, other: int) -> wire.TaggingComparison:
+    return wire.TaggingComparison(
+        tagging_id=number, other_id=other, num_examples=130, num_same=100, num_ranked=130,
+        rank_correlation=0.75, tags=["prototypical", "noisy", "unsure"], other_tags=["prototypical", "noisy", "unsure"],
+        counts=[[60, 10, 0], [20, 40, 0], [0, 0, 0]],
+        overlaps=[wire.Overlap(n=10, num_common=7, expected=0.8)],
+    )  # fmt: skip
+
+
+@router.get(P + "/taggings/{number}/compare/{other}/changes")
+def changes(
+    number: int, other: int, tag: str | None = None, limit: int = 25, cursor: str | None = None
+) -> wire.Page[wire.TagChange]:
+    found = chosen(tag, None, None)
+    start = offset(cursor)
+    more = f"at-{start + limit}" if start + limit < len(found) else None
+    items = [
+        wire.TagChange(
+            first=make_tag(1, index), second=make_tag(1, index).model_copy(update={"position": 129 - index})
+        )
+        for index in found[start : start + limit]
+    ]
+    return wire.Page(items=items, next_cursor=more)
 
 
 @router.get(P + "/taggings/{number}")
 def get_tagging(world: World, number: int) -> wire.Tagging:
+    if number in world.early:
+        return world.early[number]
     if number not in world.tagging_states:
         raise HTTPException(404, f"There is no tagging {number} in this project.")
     found = make_tagging(number, world.tagging_states[number])

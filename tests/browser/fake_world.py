@@ -17,7 +17,7 @@ NUM_EPOCHS = 12
 CLASSES = ["cat", "dog", "eel"]
 CATEGORIES = ["prototypical", "noisy", "ood", "houseplant"]
 SCORES = {"aum": "low", "mean_loss": "high"}
-MODALITY_OF: dict[int, wire.DatasetModality] = {1: "image", 2: "text", 3: "table", 4: "none"}
+MODALITY_OF: dict[int, wire.DatasetModality] = {1: "image", 2: "text", 3: "table", 4: "none", 9: "image"}
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
@@ -38,6 +38,8 @@ class State:
     sample: list[int] = field(default_factory=list)
     decisions: dict[int, wire.DecisionWord] = field(default_factory=dict)
     calibration: wire.TaggingCalibration | None = None
+    early: dict[int, wire.Tagging] = field(default_factory=dict)
+    """Taggings by the first epochs, of dataset 1."""
     broken: str | None = None
     """Paths that contain this answer 500."""
 
