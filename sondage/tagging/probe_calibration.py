@@ -63,6 +63,9 @@ class ProbeCalibration:
     scales : float64 array, shape (runs, powers)
         At least 0. R(q) = Σ scale · (q / (1 − q)) ** power are the right labels above the score that a share q of the
         run's flips exceeds.
+    below : float64 array, shape (runs,)
+        Density of examples over that of flips below the lowest flip. Where flips lie far above everything else, no R
+        says so.
     tail_ratio : float
         U / q at the top over that in the middle: 1 when suspected examples score like flips, 0 when none of the highest
         does.
@@ -76,6 +79,7 @@ class ProbeCalibration:
     like_flips: float
     deviation: float
     scales: AnyArray
+    below: AnyArray
     tail_ratio: float
     explained: float
     flips: tuple[AnyArray, ...]
@@ -119,8 +123,10 @@ class ProbeCalibration:
         """
         share = self.like_flips if like_flips is None else like_flips
         chances = [
-            _chance(score, flips, share, scales)
-            for score, flips, scales in zip(scores, self.flips, self.scales, strict=True)
+            _chance(score, flips, share, scales, below)
+            for score, flips, scales, below in zip(
+                scores, self.flips, self.scales, self.below.tolist(), strict=True
+            )
         ]
         return combine(chances, self._corrected(share))
 
@@ -160,10 +166,13 @@ def calibrate_by_probes(runs: Sequence[RunScores], *, num_classes: int) -> Probe
     tail, body = (float(above[np.searchsorted(LEVELS, level - 1e-9)]) for level in (TAIL, BODY))
     every_scale = np.zeros((len(runs), len(POWERS)))
     every_scale[asked] = scales
+    below = np.zeros(len(runs))
+    below[asked] = [_below(examples[number], flips[number]) for number in asked]
     return ProbeCalibration(
         like_flips=like_flips,
         deviation=deviation,
         scales=every_scale,
+        below=below,
         tail_ratio=tail / body if body else 0.0,
         explained=like_flips / body if body else 0.0,
         flips=flips,
@@ -202,7 +211,7 @@ def combine(chances: Sequence[AnyArray], share: float) -> AnyArray:
     return out
 
 
-def _chance(score: AnyArray, flips: AnyArray, like_flips: float, scales: AnyArray) -> AnyArray:
+def _chance(score: AnyArray, flips: AnyArray, like_flips: float, scales: AnyArray, below: float) -> AnyArray:
     """π / (π + R′(q)) at the share q of the flips above each score. NaN in a run without flips."""
     if not len(flips):
         return np.full(len(score), np.nan)
@@ -210,8 +219,15 @@ def _chance(score: AnyArray, flips: AnyArray, like_flips: float, scales: AnyArra
     q = (above + 0.5) / (len(flips) + 1)
     rates = [n * q ** (n - 1) / (1 - q) ** (n + 1) for n in POWERS.tolist()]
     added = sum(scale * rate for scale, rate in zip(scales.tolist(), rates, strict=True))
-    chance = like_flips / np.maximum(like_flips + added, 1e-12)
+    density = np.maximum(like_flips + added, 1e-12)
+    density = np.where(above == len(flips), np.maximum(density, below), density)
+    chance = like_flips / density
     return np.asarray(np.where(np.isnan(score), np.nan, chance))
+
+
+def _below(examples: AnyArray, flips: AnyArray) -> float:
+    """Share of the examples below the lowest flip, over that of the flips that one would expect there."""
+    return float(np.searchsorted(examples, flips[0]) / len(examples) * (len(flips) + 1))
 
 
 def _counts(examples: AnyArray, flips: AnyArray) -> AnyArray:

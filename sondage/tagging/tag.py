@@ -19,12 +19,14 @@ from sondage.probes.suite import UNSURE, Category, SuiteDefinition
 from sondage.scores.base import mean_where_trained
 from sondage.scores.mean_loss import mean_loss
 from sondage.tagging.consensus import Consensus, consensus
+from sondage.tagging.cut import cut_at, tags_at
 from sondage.tagging.evaluate import Report, evaluate
 from sondage.tagging.evidence import evidence
 from sondage.tagging.prepare import Prepared, prepare
 from sondage.tagging.reference import ReferenceTagger, roughness, usual_k
 from sondage.tagging.report_parts import Outcome, report_parts
 from sondage.tagging.suggest import suggest_labels
+from sondage.tagging.wrong_labels import calibration_of, estimate
 from sondage.types import AnyArray, Labels, Mask, PerRow, Probabilities, Rows
 
 Tagger = Literal["evidence", "reference"]
@@ -187,7 +189,8 @@ def tag_runs(
     warnings = list(dict.fromkeys(text for run in prepared for text in run.warnings))
     warnings += _rough(ks) + _no_suspicion(categories) + _overlap(runs)
     displaced = _displaced(runs, prepared)
-    tag = tags_of(probabilities)
+    wrong_labels = estimate(prepared, definition, order, suspicion) if tagger == "evidence" else None
+    tag = _tags(probabilities, order, suspicion, categories, wrong_labels)
     suggested = suggest_labels([run.curves for run in prepared], runs[0].labels, num_examples)
     report = evaluate(
         reports,
@@ -225,9 +228,37 @@ def tag_runs(
         displaced=displaced,
         mean_loss=loss,
         probes=tuple(run.probes for run in prepared),
-        report=replace(report, parts=parts, warnings=(*report.warnings, *doubts)),
+        report=replace(
+            report,
+            parts=parts | {"calibration": calibration_of(wrong_labels), "wrong_labels": wrong_labels},
+            warnings=(*_told(wrong_labels, categories), *report.warnings, *doubts),
+        ),
         consensus=consensus(votes, trained, tag, tags_of),
     )
+
+
+def _tags(
+    probabilities: Probabilities,
+    order: Rows,
+    suspicion: PerRow,
+    categories: Sequence[Category],
+    wrong_labels: Mapping[str, Any] | None,
+) -> np.ndarray[Any, np.dtype[np.int16]]:
+    """By the default threshold of P(wrong); without an estimate, as in the paper, by the most votes. Shape (N,)."""
+    if wrong_labels is None:
+        return tags_of(probabilities)
+    position = np.empty_like(order)
+    position[order] = np.arange(len(order))
+    ranked = np.isfinite(suspicion)
+    cut = cut_at(wrong_labels, wrong_labels["threshold"], int(ranked.sum()))
+    return tags_at(cut, position, ranked, probabilities, categories)
+
+
+def _told(wrong_labels: Mapping[str, Any] | None, categories: Sequence[Category]) -> list[str]:
+    """The estimate's warning, where a category stands for wrong labels at all."""
+    if wrong_labels is None or not any(category.wrong_label for category in categories):
+        return []
+    return [wrong_labels["warning"]] if wrong_labels["warning"] else []
 
 
 def tags_of(probabilities: Probabilities) -> np.ndarray[Any, np.dtype[np.int16]]:

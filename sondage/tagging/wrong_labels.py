@@ -6,7 +6,7 @@ places of the ranking, the share of wrong labels, the precision of top lists.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ from sondage.types import AnyArray, PerRow, Rows
 
 NUM_KNOTS = 200
 TOO_FEW = (
-    f"Fewer than {FEWEST_PROBES} flipped labels are planted in these runs, so nothing says how likely a label is wrong, "
+    f"Fewer than {FEWEST_PROBES} flipped labels are planted in these runs: nothing says how likely a label is wrong, "
     "and tags go by votes. Plant the default suite, or review a sample of 100."
 )
 BY_VOTES = "Shares of votes, which are no probabilities of an error."
@@ -85,6 +85,11 @@ def estimate(
     ]
     along = _along(found, by_run, told, ranked)
     return _summary(found, possible, *along)
+
+
+def calibration_of(found: Mapping[str, Any] | None) -> str:
+    """`probes` where the estimate holds, if its assumption does; else `none`: suspicion only ranks."""
+    return "probes" if found is not None and found["method"] == "probes" and found["is_uniform"] else "none"
 
 
 def _along(
@@ -161,8 +166,8 @@ def _warning(low: float, high: float) -> str:
     return (
         "What looks wrong here does not look like planted flips. Either errors were made where it is hard, or hard "
         f"examples are right: curves do not tell which. So {low:.1%} to {high:.1%} of the labels are wrong, depending "
-        "on what errors are like, and only what looks like a flip is tagged as wrong. Review a sample of 100: from then "
-        "on shares, precisions and tags hold for any kind of error."
+        "on what errors are like, and only what looks like a flip is tagged as wrong. Review a sample of 100: from "
+        "then on shares, precisions and tags hold for any kind of error."
     )
 
 

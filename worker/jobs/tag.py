@@ -25,8 +25,6 @@ from store.tags import TagColumns
 from worker.context import Work
 
 REPORT_SECONDS = 0.5
-CALIBRATION = "none"
-"""The reference tagger ranks; its shares of votes are no probabilities of an error."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +95,7 @@ def _read(work: Work) -> tuple[_Subject, list[RunCurves]]:
 def _store(work: Work, subject: _Subject, found: _Found) -> None:
     """All in one transaction. The job is held at the very end: an abort need not wait for the long inserts."""
     tagging, result = subject.tagging, found.result
+    report = result.report.to_dict()
     with work.transaction() as session:
         # Two taggings of the same runs replace the same scores: one after the other.
         dataset = session.get_one(Dataset, subject.dataset.id, with_for_update={"key_share": True})
@@ -117,8 +116,8 @@ def _store(work: Work, subject: _Subject, found: _Found) -> None:
             session,
             tagging_id=tagging.id,
             categories=[category.name for category in result.categories],
-            calibration=CALIBRATION,
-            report=result.report.to_dict() | {"early": _early(tagging)},
+            calibration=report["calibration"],
+            report=report | {"early": _early(tagging)},
         )
         told = {"num_tags": len(subject.columns.train_rows)}
         jobs.finish(session, job_id=work.job_id, attempt=work.attempt, result=told)

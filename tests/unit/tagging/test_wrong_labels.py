@@ -1,0 +1,108 @@
+"""What a tagging says of wrong labels before any review."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sondage.curves import Curves
+from sondage.tagging.cut import cut_at
+from sondage.tagging.error_families import flip_rows, likely_flips
+from sondage.tagging.prepare import prepare
+from sondage.tagging.tag import RunCurves, tag_runs
+
+NUM = 2_000
+
+
+def _told(runs, suite):
+    result = tag_runs(runs, suite, NUM)
+    return result, result.report.to_dict()["wrong_labels"]
+
+
+@pytest.fixture(scope="module")
+def many():
+    from tests.unit.tagging.conftest import World
+
+    world = World.make(NUM)
+    return world, [world.run(slot) for slot in (0, 1)]
+
+
+def test_errors_like_flips_are_counted_and_the_tags_follow(many, suite):
+    world, runs = many
+    result, told = _told(runs, suite)
+    assert result.report.to_dict()["calibration"] == "probes"
+    share = told["share_wrong"]
+    assert share["value"] == pytest.approx(world.wrong.mean(), abs=0.02)
+    assert share["low"] < share["value"] < share["high"]
+    curve = told["curve"]
+    assert (np.diff(curve["place"]) > 0).all()
+    for name in ("probability", "low", "high"):
+        assert (np.diff(curve[name]) <= 1e-9).all()
+    first = next(one for one in told["top_lists"] if one["k"] == 100)
+    assert first["value"] == pytest.approx(world.wrong[result.order[:100]].mean(), abs=0.15)
+    cut = cut_at(told, told["threshold"], NUM)
+    noisy = np.array(result.tag_names()) == "noisy"
+    np.testing.assert_array_equal(noisy, cut.holds(result.position))
+    assert cut.precision == pytest.approx(world.wrong[noisy].mean(), abs=0.2)
+    assert cut.recall > 0.8
+    json.dumps(told, allow_nan=False)
+
+
+def _with_hard_ones(world, suite) -> list[RunCurves]:
+    """Nothing is wrong, and the hard examples are learned so late that nearly all votes are for flips."""
+    kinds = np.where(world.wrong, "hard", world.kinds)
+    runs = []
+    for slot in (0, 1):
+        run = replace(world, kinds=kinds).run(slot)
+        channels = {name: values.copy() for name, values in run.curves.channels.items()}
+        hard = np.flatnonzero(kinds == "hard")
+        channels["loss"][hard] += np.linspace(0, 0.6, len(hard))[:, None]
+        channels["margin"] = 1.4 - channels["loss"]
+        seen = channels["predicted"] >= 0
+        other = (run.labels[:, None] + 1) % 4
+        channels["predicted"] = np.where(
+            seen, np.where(channels["loss"] < 1.4, run.labels[:, None], other), -1
+        )
+        runs.append(replace(run, curves=Curves(channels)))
+    return runs
+
+
+def test_hard_examples_are_not_tagged_wrong_and_the_share_is_a_range(many, suite):
+    world, _ = many
+    result, told = _told(_with_hard_ones(world, suite), suite)
+    report = result.report.to_dict()
+    assert report["calibration"] == "none"
+    assert told["warning"] == report["warnings"][0]
+    assert "review a sample of 100" in told["warning"].lower()
+    assert told["share_wrong"]["value"] is None
+    assert told["share_wrong"]["low"] <= 0.01
+    assert told["share_wrong"]["high"] > 0.1
+    assert {family["name"] for family in told["families"]} >= {"uniform", "ceiling"}
+    assert all(family["assumption"] for family in told["families"])
+    assert (np.array(result.tag_names()) == "noisy").mean() <= 0.02
+    assert cut_at(told, 0.3, NUM).num > 50
+
+
+def test_flips_are_those_in_the_place_of_an_example(many, suite):
+    _, runs = many
+    prepared = prepare(runs, suite, NUM, 0)
+    flips = [flip_rows(run, suite) for run in prepared]
+    for run, mask in zip(prepared, flips, strict=True):
+        assert set(run.probes.category[mask].tolist()) == {"noisy"}
+        assert (run.probes.row[mask] >= NUM).all()
+    for run, mask, all_of_them in zip(prepared, likely_flips(prepared, flips), flips, strict=True):
+        assert not (mask & ~all_of_them).any()
+        rows, source = run.probes.row[mask], run.probes.source_row[mask]
+        # In this world the other class that is predicted is always the next one.
+        np.testing.assert_array_equal(run.labels[rows], (run.labels[source] + 1) % 4)
+    assert not likely_flips(prepared[:1], flips[:1])[0].any()
+
+
+def test_without_flips_tags_go_by_votes_and_nothing_is_estimated(world, suite):
+    without = replace(suite, generators=tuple(one for one in suite.generators if one.name != "flip"))
+    runs = [world.run(slot, definition=without) for slot in (0, 1)]
+    told = tag_runs(runs, without, 800).report.to_dict()["wrong_labels"]
+    assert (told["method"], told["share_wrong"], told["top_lists"]) == ("votes", None, [])
