@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from sondage import __version__, errors
-from sondage.cli import compare, dataset, job, record, review, run_, suite, sync, tagging, tags
+from sondage.cli import compare, dataset, explain, job, record, review, run_, suite, sync, tagging, tags
 from sondage.cli.common import Connection
 from sondage.cli.output import printable
 
@@ -41,6 +41,7 @@ app.add_typer(job.app, name="job", help="Look at long work, and end it.")
 app.command("tag")(tagging.tag)
 app.command("tags")(tags.tags)
 app.command("report")(tagging.report)
+app.command("explain")(explain.explain)
 app.command("compare")(compare.compare)
 app.command("calibration")(review.calibration)
 app.command("sync")(sync.sync)

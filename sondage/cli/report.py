@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sondage.cli.output import print_fields, print_line, print_table
+from sondage.cli.report_parts import print_classes, summary
 from sondage.wire import Report
 
 
@@ -23,10 +24,12 @@ def print_report(report: Report) -> None:
             "calibration": found.get("calibration"),
             "held-out probes": overall.get("num_held_out"),
             "accuracy on them": overall.get("accuracy"),
+            **summary(found),
         }
     )
     _print_categories(names, overall, found.get("runs", []))
     _print_confusion(names, overall)
+    print_classes(found)
     for warning in found.get("warnings", []):
         print_line(f"\nwarning: {warning}")
 

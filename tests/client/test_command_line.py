@@ -95,6 +95,7 @@ def test_everything_that_reads_speaks_json_alone(
     assert number in [found["id"] for found in read("tagging", "list", "--dataset", "two")]
     assert read("report", number)["report"]["overall"]["num_held_out"] > 0
     assert len(read("tags", number)) == 160
+    assert "nearest probe" in read("explain", 0, number)["sentence"]
     assert [tag["position"] for tag in read("tags", "json", "--limit", 3)] == [0, 1, 2]
     assert read("suite", "list", "--limit", 1)[0]["name"]
     assert read("job", "show", started["jobs"][0]["id"])["state"] == "succeeded"

@@ -1,0 +1,75 @@
+"""⑤ On a terminal: what a report says beside the held-out probes. Its form is `sondage.tagging.report_parts`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sondage.cli.output import print_line, print_table
+
+CLASSES_SHOWN = 10
+PAIRS_SHOWN = 5
+
+
+def summary(report: Mapping[str, Any]) -> dict[str, object]:
+    """One line each; what an older report does not have is left out."""
+    apart = report.get("not_trained_on")
+    found = {
+        "accuracy on those not trained on": apart and f"{apart['accuracy']:.3f} of {apart['num_held_out']}",
+        "tags differ between seeds": _flips(report.get("stability")),
+        "tags settled": _settled(report.get("settling")),
+        "suspects": _suspects(report.get("per_class")),
+    }
+    return {name: said for name, said in found.items() if said}
+
+
+def _flips(found: Mapping[str, Any] | None) -> str | None:
+    if found is None:
+        return None
+    floor = found["from_probes"]
+    alone = "" if floor is None else f"{floor:.1%} by another draw of probes alone"
+    if found["flip_rate"] is None:
+        return f"not known, with one run; {alone}" if alone else "not known, with one run"
+    return "; ".join(filter(None, (f"{found['flip_rate']:.1%} of {found['num_examples']:,}", alone)))
+
+
+def _settled(found: Mapping[str, Any] | None) -> str | None:
+    if not found or not found["epochs"]:
+        return None
+    if found["settled_after"] is None:
+        return f"not within {found['num_epochs']} epochs"
+    return f"at epoch {found['settled_after']} of {found['num_epochs']}"
+
+
+def _suspects(found: Mapping[str, Any] | None) -> str | None:
+    if not found or not found["num_examples"]:
+        return None
+    share = found["num_suspects"] / found["num_examples"]
+    return f"{found['num_suspects']:,} of {found['num_examples']:,} ({share:.1%})"
+
+
+def print_classes(report: Mapping[str, Any]) -> None:
+    """The classes with the most suspects, and the most frequent pairs among these."""
+    found = report.get("per_class")
+    if not found or not found["classes"]:
+        return
+    worst = found["classes"][: min(CLASSES_SHOWN, found["num_worst"])]
+    tags = list(dict.fromkeys(name for one in worst for name in one["tags"]))
+    rows = [
+        (one["name"], one["num_examples"], one["share_suspects"], *(one["tags"].get(name) for name in tags))
+        for one in worst
+    ]
+    print_line()
+    print_table(("given label", "examples", "suspects", *tags), rows)
+    if found["num_classes"] > len(worst):
+        print_line(
+            f"The {len(worst)} worst of {found['num_classes']:,} classes; --json has "
+            f"{'all' if not found['num_left_out'] else 'the worst and the best'} of them."
+        )
+    if found["pairs"]:
+        pairs = [
+            (f"{pair['given_name']} → {pair['suggested_name']}", pair["num"], pair["num_reverse"])
+            for pair in found["pairs"][:PAIRS_SHOWN]
+        ]
+        print_line()
+        print_table(("suspects: given → suggested", "number", "reverse"), pairs)
