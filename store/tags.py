@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from sondage.errors import NotFound
 from store import decisions
 from store.bulk import BulkColumn, copy_columns, fetch_binary
+from store.moved_tags import Moved
 from store.tables import Decision, Tag, Tagging
 
 UNSURE = -1
@@ -32,11 +33,18 @@ class Filter:
     """A decision word, or `none` for examples that nobody has decided on."""
     in_all_seeds: bool | None = None
     """Two runs at least trained the example, and its tag is the same in all of them; false: not in all."""
+    moved: Moved | None = None
+    """Tags at another threshold than they were written with; what is asked of tags is asked of those."""
+
+    @property
+    def tag_number(self) -> ColumnElement[int]:
+        """The category that a tag counts as."""
+        return Tag.tag.expression if self.moved is None else self.moved.number()
 
     def conditions(self, *, dataset_id: int) -> list[ColumnElement[bool]]:
         found: list[ColumnElement[bool]] = []
         if self.tag is not None:
-            found.append(Tag.tag == self.tag)
+            found.append(self.tag_number == self.tag)
         if self.label is not None:
             found.append(Tag.label == self.label)
         if self.suggested_label is not None:
@@ -215,7 +223,7 @@ def facet(
     session: Session, *, tagging_id: int, dataset_id: int, where: Filter, column: str
 ) -> dict[int, int]:
     """How many tags there are per value of `tag` or `label`."""
-    value = {"tag": Tag.tag, "label": Tag.label}[column]
+    value = where.tag_number if column == "tag" else Tag.label.expression
     statement = _matching(select(value, func.count()), tagging_id, dataset_id, where).group_by(value)
     return {int(number): amount for number, amount in session.execute(statement)}
 

@@ -45,8 +45,8 @@ class _Pair:
 def get_pair(
     project: ReadProject, session: SessionDep, server: ServerDep, tagging_id: Number, other_id: Number
 ) -> _Pair:
-    first = TagView.open(session, server, project, tagging_id)
-    second = TagView.open(session, server, project, other_id)
+    first = TagView.open(session, server, project, tagging_id).as_made()
+    second = TagView.open(session, server, project, other_id).as_made()
     if first.dataset.id != second.dataset.id:
         raise InvalidInput(
             f"Tagging {tagging_id} is of dataset {first.dataset.name} v{first.dataset.version}, tagging {other_id} of "

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from app.api.problems import problems
 from app.api.tag_views import TagView
-from app.api.tags import ViewDep
-from app.deps import Number, ReviewProject, ServerDep, SessionDep
+from app.api.taggings import finished_tagging
+from app.deps import Number, ReadProject, ReviewProject, ServerDep, SessionDep
 from sondage.errors import Conflict, NotFound
 from sondage.tagging.calibrate import calibrate_by_reviews
 from sondage.tagging.calibration_summary import summarise
@@ -27,9 +27,11 @@ FEWEST_REVIEWS = 30
 
 
 @router.get("/review-sample")
-def get_review_sample(view: ViewDep) -> ReviewSample:
+def get_review_sample(
+    project: ReadProject, session: SessionDep, server: ServerDep, tagging_id: Number
+) -> ReviewSample:
     """The sample that was drawn, in the order to review it in, with the decisions there are; empty before."""
-    return _answer(view)
+    return _answer(TagView.open(session, server, project, tagging_id))
 
 
 @router.post("/review-sample")
@@ -76,14 +78,15 @@ def calibrate(
 
 
 @router.get("/calibration")
-def get_calibration(view: ViewDep) -> TaggingCalibration:
-    """The newest one; 404 before there is any."""
-    made = reviews.latest(view.session, tagging_id=view.tagging.id)
+def get_calibration(project: ReadProject, session: SessionDep, tagging_id: Number) -> TaggingCalibration:
+    """The newest one by reviews; 404 before there is any. What probes say is in the report, as `wrong_labels`."""
+    tagging = finished_tagging(session, project, tagging_id)
+    made = reviews.latest(session, tagging_id=tagging.id)
     if made is None:
         raise NotFound(
-            f"Tagging {view.tagging.id} is not calibrated: draw a sample of 100, decide on it, and calibrate."
+            f"Tagging {tagging.id} is not calibrated by reviews: draw a sample of 100, decide on it, and calibrate."
         )
-    return _calibration(view.session, view.tagging, made)
+    return _calibration(session, tagging, made)
 
 
 def _extend(

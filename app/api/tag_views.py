@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from app.api.classes import label_name, label_number
+from app.api.tag_thresholds import TagThreshold
 from app.api.taggings import finished_tagging
 from app.api.urls import picture_url
 from app.columns import worst_first
 from app.deps import Server
 from sondage.errors import InvalidInput
-from sondage.tagging.calibration_summary import probability_wrong
 from sondage.wire import Tag
-from store import datasets, decisions, examples, reviews, scores, taggings, tags
+from store import datasets, decisions, examples, scores, taggings, tags
 from store import tables as t
 
 UNSURE = "unsure"
@@ -36,15 +36,38 @@ class TagView:
     dataset: t.Dataset
     scores: dict[str, t.Score]
     """Those averaged over the tagging's runs, by method."""
+    threshold: TagThreshold
+    """Of P(wrong), for a tag that says so."""
 
     @classmethod
-    def open(cls, session: Session, server: Server, project: t.Project, tagging_id: int) -> TagView:
+    def open(
+        cls,
+        session: Session,
+        server: Server,
+        project: t.Project,
+        tagging_id: int,
+        threshold: float | None = None,
+    ) -> TagView:
+        """At a threshold of P(wrong), or the tagging's own.
+
+        Raises
+        ------
+        NotFound, Conflict
+            There is no such tagging, or it has no tags yet.
+        InvalidInput
+            A threshold where nothing says how likely a label is wrong.
+        """
         tagging = finished_tagging(session, project, tagging_id)
         dataset = datasets.get(session, project_id=project.id, dataset_id=tagging.dataset_id)
         run_ids = taggings.run_ids(session, tagging_ids=[tagging.id])[tagging.id]
         epochs = tagging.parameters.get(taggings.EPOCHS)
         found = scores.of_runs(session, dataset_id=dataset.id, run_ids=run_ids, epochs=epochs)
-        return cls(session, server, project, tagging, dataset, found)
+        at = TagThreshold.of(session, tagging, threshold)
+        return cls(session, server, project, tagging, dataset, found, at)
+
+    def as_made(self) -> TagView:
+        """With the tags that the tagging gave, whatever reviews have said since."""
+        return replace(self, threshold=replace(self.threshold, moved=None))
 
     def where(
         self,
@@ -66,6 +89,7 @@ class TagView:
             max_suspicion=max_suspicion,
             decision=decision,
             in_all_seeds=self._seeds(in_all_seeds),
+            moved=self.threshold.moved,
         )
 
     def page(
@@ -101,12 +125,12 @@ class TagView:
         keys = examples.keys(self.session, dataset_id=self.dataset.id, indices=indices)
         decided = decisions.newest(self.session, dataset_id=self.dataset.id, indices=indices)
         columns = self._columns(indices)
-        chances = self._chances(found)
+        chances = self.threshold.chances(found)
         return [
             Tag(
                 index=tag.index,
                 key=keys[tag.index],
-                tag=self.tag_name(tag.tag),
+                tag=self.tag_name(self.threshold.number(tag)),
                 suspicion=tag.suspicion,
                 calibration=self.tagging.calibration,  # type: ignore[arg-type]  # the table's constraint has the words
                 probability_wrong=chances[place],
@@ -183,17 +207,6 @@ class TagView:
             orders = ", ".join(["suspicion", "index", *sorted(self.scores)])
             raise InvalidInput(f"Tags are ordered by one of {orders}, not by {method!r}.", field="order_by")
         return self.scores[method]
-
-    def _chances(self, found: Sequence[t.Tag]) -> list[float | None]:
-        """P(wrong) by the newest calibration; None without one, and for examples that are not ranked."""
-        made = reviews.latest(self.session, tagging_id=self.tagging.id)
-        if made is None:
-            return [None] * len(found)
-        chances = probability_wrong(made.summary, np.array([tag.position for tag in found], dtype=np.int64))
-        return [
-            None if tag.suspicion is None else round(chance, 5)
-            for tag, chance in zip(found, chances.tolist(), strict=True)
-        ]
 
     def _columns(self, indices: Sequence[int]) -> dict[str, list[float | None]]:
         """Per method, the scores of these examples."""

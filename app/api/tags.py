@@ -19,8 +19,22 @@ ClassWord = Annotated[str | None, Query(max_length=1000, description="A class: i
 Suspicion = Annotated[float | None, Query(ge=0, le=1)]
 
 
-def get_view(project: ReadProject, session: SessionDep, server: ServerDep, tagging_id: Number) -> TagView:
-    return TagView.open(session, server, project, tagging_id)
+def get_view(
+    project: ReadProject,
+    session: SessionDep,
+    server: ServerDep,
+    tagging_id: Number,
+    threshold: Annotated[
+        float | None,
+        Query(
+            ge=0,
+            le=1,
+            description="Tagged as wrong is what is wrong with a chance above this one. When not given: the tags as "
+            "they were made, or, once there are reviews, at 0.5.",
+        ),
+    ] = None,
+) -> TagView:
+    return TagView.open(session, server, project, tagging_id, threshold)
 
 
 ViewDep = Annotated[TagView, Depends(get_view)]
@@ -119,4 +133,5 @@ def get_facets(view: ViewDep, where: FilterDep) -> Facets:
         count=sum(per_tag.values()),
         tags={view.tag_name(number): amount for number, amount in sorted(per_tag.items())},
         labels={view.label_name(number): amount for number, amount in sorted(per_label.items())},
+        threshold=view.threshold.effect(),
     )

@@ -79,7 +79,7 @@ from sondage.wire.suites import (
     SuiteUpload,
 )
 from sondage.wire.taggings import Report, Tagging, TaggingCreate
-from sondage.wire.tags import Explanation, Facets, Neighbour, Tag
+from sondage.wire.tags import Explanation, Facets, Neighbour, Tag, ThresholdEffect
 
 __all__ = [
     "LARGEST_EPOCH",
@@ -162,6 +162,7 @@ __all__ = [
     "TaggingCalibration",
     "TaggingComparison",
     "TaggingCreate",
+    "ThresholdEffect",
     "TopList",
     "Upload",
 ]

@@ -41,12 +41,30 @@ class Tag(Answer):
     picture_url: str | None = None
 
 
+class ThresholdEffect(Answer):
+    """What is tagged as wrong in the whole list, whatever the filter, at a threshold of P(wrong)."""
+
+    threshold: float
+    num_wrong: int = Field(description="Examples above it: these get a tag for wrong labels.")
+    precision: float | None = Field(
+        description="Expected share of wrong labels among them; null where nothing tells, or only a range."
+    )
+    precision_low: float | None = Field(
+        description="Its low end: of an interval, or of the range over kinds of errors."
+    )
+    precision_high: float | None
+    recall: float | None = Field(description="Expected share of all wrong labels that are among them.")
+
+
 class Facets(Answer):
     """How many tags there are under a filter, in all, per tag and per class."""
 
     count: int
     tags: dict[str, int]
     labels: dict[str, int]
+    threshold: ThresholdEffect | None = Field(
+        default=None, description="Null where tags go by votes alone, as those of the reference tagger do."
+    )
 
 
 class Neighbour(Answer):

@@ -890,7 +890,7 @@ export interface paths {
         };
         /**
          * Get Calibration
-         * @description The newest one; 404 before there is any.
+         * @description The newest one by reviews; 404 before there is any. What probes say is in the report, as `wrong_labels`.
          */
         get: operations["get_calibration_api_v1_projects__project__taggings__tagging_id__calibration_get"];
         put?: never;
@@ -1483,6 +1483,8 @@ export interface components {
             tags: {
                 [key: string]: number;
             };
+            /** @description Null where tags go by votes alone, as those of the reference tagger do. */
+            threshold?: components["schemas"]["ThresholdEffect"] | null;
         };
         /**
          * GeneratorSpec
@@ -2793,6 +2795,36 @@ export interface components {
              * @enum {string}
              */
             tagger: "evidence" | "reference";
+        };
+        /**
+         * ThresholdEffect
+         * @description What is tagged as wrong in the whole list, whatever the filter, at a threshold of P(wrong).
+         */
+        ThresholdEffect: {
+            /**
+             * Num Wrong
+             * @description Examples above it: these get a tag for wrong labels.
+             */
+            num_wrong: number;
+            /**
+             * Precision
+             * @description Expected share of wrong labels among them; null where nothing tells, or only a range.
+             */
+            precision: number | null;
+            /** Precision High */
+            precision_high: number | null;
+            /**
+             * Precision Low
+             * @description Its low end: of an interval, or of the range over kinds of errors.
+             */
+            precision_low: number | null;
+            /**
+             * Recall
+             * @description Expected share of all wrong labels that are among them.
+             */
+            recall: number | null;
+            /** Threshold */
+            threshold: number;
         };
         /**
          * TopList
@@ -8661,6 +8693,8 @@ export interface operations {
     get_facets_api_v1_projects__project__taggings__tagging_id__facets_get: {
         parameters: {
             query?: {
+                /** @description Tagged as wrong is what is wrong with a chance above this one. When not given: the tags as they were made, or, once there are reviews, at 0.5. */
+                threshold?: number | null;
                 /** @description A category, or `unsure`. */
                 tag?: string | null;
                 /** @description A class: its name, or its number. */
@@ -9062,6 +9096,8 @@ export interface operations {
                 order_by?: string;
                 /** @description Only these fields of each tag, separated by commas; `index` always. */
                 fields?: string | null;
+                /** @description Tagged as wrong is what is wrong with a chance above this one. When not given: the tags as they were made, or, once there are reviews, at 0.5. */
+                threshold?: number | null;
                 /** @description A category, or `unsure`. */
                 tag?: string | null;
                 /** @description A class: its name, or its number. */
@@ -9190,6 +9226,8 @@ export interface operations {
                 limit?: number | null;
                 /** @description CSV only: a text cell that a spreadsheet would run as a formula gets a leading apostrophe. `false` leaves keys and class names exactly as they are, for programs. */
                 safe?: boolean;
+                /** @description Tagged as wrong is what is wrong with a chance above this one. When not given: the tags as they were made, or, once there are reviews, at 0.5. */
+                threshold?: number | null;
                 /** @description A category, or `unsure`. */
                 tag?: string | null;
                 /** @description A class: its name, or its number. */
@@ -9299,7 +9337,10 @@ export interface operations {
     };
     get_tag_api_v1_projects__project__taggings__tagging_id__tags__index__get: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Tagged as wrong is what is wrong with a chance above this one. When not given: the tags as they were made, or, once there are reviews, at 0.5. */
+                threshold?: number | null;
+            };
             header?: never;
             path: {
                 index: number;
@@ -9402,6 +9443,8 @@ export interface operations {
                 channel?: string;
                 /** @description How many nearest probes. */
                 k?: number;
+                /** @description Tagged as wrong is what is wrong with a chance above this one. When not given: the tags as they were made, or, once there are reviews, at 0.5. */
+                threshold?: number | null;
             };
             header?: never;
             path: {
