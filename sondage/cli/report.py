@@ -7,6 +7,7 @@ from typing import Any
 
 from sondage.cli.output import print_fields, print_line, print_table
 from sondage.cli.report_parts import print_classes, summary
+from sondage.cli.report_wrong_labels import print_wrong_labels, wrong_label_fields
 from sondage.wire import Report
 
 
@@ -22,6 +23,7 @@ def print_report(report: Report) -> None:
             **_early(found.get("early")),
             "protocol": found.get("protocol"),
             "calibration": found.get("calibration"),
+            **wrong_label_fields(found),
             "held-out probes": overall.get("num_held_out"),
             "accuracy on them": overall.get("accuracy"),
             **summary(found),
@@ -30,6 +32,7 @@ def print_report(report: Report) -> None:
     _print_categories(names, overall, found.get("runs", []))
     _print_confusion(names, overall)
     print_classes(found)
+    print_wrong_labels(found)
     for warning in found.get("warnings", []):
         print_line(f"\nwarning: {warning}")
 

@@ -44,6 +44,12 @@ def tags(
         bool | None,
         typer.Option("--in-all-seeds/--not-in-all-seeds", help="Only with the same tag in all runs, or not."),
     ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Tag as wrong what is wrong with a chance above this: 0.9 sure, 0.1 complete."
+        ),
+    ] = None,
     order_by: Annotated[
         str, typer.Option(help="suspicion, index, or a score such as mean_loss: its bad end first.")
     ] = "suspicion",
@@ -65,6 +71,7 @@ def tags(
             max_suspicion=max_suspicion,
             decision=decision,
             in_all_seeds=in_all_seeds,
+            threshold=threshold,
             order_by=order_by,
             limit=shown,
         )
@@ -72,6 +79,8 @@ def tags(
             print_json(list(found))
         elif chosen is Format.table:
             _print(found)
+            if threshold is not None:
+                note(_effect(found))
         else:
             _export(found, chosen, output)
 
@@ -124,6 +133,21 @@ def _row(tag: Tag) -> tuple[object, ...]:
         tag.decision,
         _preview(tag),
     )
+
+
+def _effect(found: Tags) -> str:
+    """What the threshold does to the whole list, in a sentence."""
+    effect = found.facets().threshold
+    if effect is None:
+        return "Tags go by votes alone."
+    said = [f"Above {effect.threshold:g}: {effect.num_wrong} tagged as wrong"]
+    if effect.precision is not None:
+        said.append(f"about {effect.precision:.0%} of them are")
+    elif effect.precision_low is not None and effect.precision_high is not None:
+        said.append(f"{effect.precision_low:.0%} to {effect.precision_high:.0%} of them are")
+    if effect.recall is not None:
+        said.append(f"{effect.recall:.0%} of all wrong labels are among them")
+    return ", ".join(said) + "."
 
 
 def _preview(tag: Tag) -> str:

@@ -145,6 +145,7 @@ class Taggings:
         max_suspicion: float | None = None,
         decision: str | None = None,
         in_all_seeds: bool | None = None,
+        threshold: float | None = None,
         order_by: str = "suspicion",
         limit: int | None = None,
     ) -> Tags:
@@ -162,6 +163,10 @@ class Taggings:
             keep, relabel, exclude or unsure; `none` for those that nobody has decided on.
         in_all_seeds : bool, optional
             Only examples that two runs at least trained and whose tag is the same in all of them; False: not in all.
+        threshold : float, optional
+            0…1: tagged as wrong is what is wrong with a chance above it; `facets().threshold` says how many that are
+            and how many of them are expected to be wrong. Without it, the tags as they were made; once there are
+            reviews, at 0.5.
         order_by : str
             `suspicion`, worst first; `index`; or the name of a score, its bad end first.
         limit : int, optional
@@ -175,13 +180,15 @@ class Taggings:
             "max_suspicion": max_suspicion,
             "decision": decision,
             "in_all_seeds": in_all_seeds,
+            "threshold": threshold,
         }
         given = {name: value for name, value in filters.items() if value is not None}
         return Tags(self.number(tagging), given, order_by, limit, self._http)
 
-    def tag(self, tagging: TaggingRef, index: int) -> Tag:
+    def tag(self, tagging: TaggingRef, index: int, *, threshold: float | None = None) -> Tag:
         """What it says of one example."""
-        return self._http.get(Tag, self._path(self.number(tagging), "tags", index))
+        path = self._path(self.number(tagging), "tags", index)
+        return self._http.get(Tag, path, threshold=threshold)
 
     def report(self, tagging: TaggingRef = LATEST) -> Report:
         """How well held-out probes are told apart, and when each category is learned."""
