@@ -1,4 +1,4 @@
-"""Prototypical and atypical against the published C-scores of CIFAR-10: rank correlation and overlap of the extremes."""
+"""Prototypical and atypical against the published C-scores of CIFAR-10: rank correlation, overlap of extremes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ EXTREME = 0.1
 class Agreement:
     """How a measure of regularity agrees with the C-score.
 
-    `spearman` −1…1; `easiest` and `hardest` are the shares of the C-score's most and least regular tenth that the measure
-    has in its own; by chance each is 0.1.
+    `spearman` −1…1; `easiest` and `hardest` are the shares of the C-score's most and least regular tenth that the
+    measure has in its own; by chance each is 0.1.
     """
 
     name: str
@@ -90,23 +90,12 @@ def tag_table(cell: Cell, c_score: AnyArray) -> list[list[str]]:
             "most regular tenth",
         ]
     ]
-    for name in ("prototypical", "atypical", "noisy", "ood", "corrupted", "unsure"):
-        mine = c_score[names == name]
+    for name in ("prototypical", "atypical", "noisy", "ood", "corrupted", "unsure", "all"):
+        mine = c_score if name == "all" else c_score[names == name]
         median = f"{np.median(mine):.2f}" if len(mine) else "–"
         lines.append(
             [name, str(len(mine)), median, share(mine <= low), share(mine < middle), share(mine >= high)]
         )
-    whole = f"{np.median(c_score):.2f}"
-    lines.append(
-        [
-            "all",
-            str(len(c_score)),
-            whole,
-            share(c_score <= low),
-            share(c_score < middle),
-            share(c_score >= high),
-        ]
-    )
     return lines
 
 
