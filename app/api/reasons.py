@@ -39,6 +39,7 @@ def facts_of(view: TagView, tag: Tag) -> Facts:
         predicted=[[_name(view, number) for number in run] for run in predicted],
         trained=bool(trained),
         wrong_label={name: category.wrong_label for name, category in definition.known_categories().items()},
+        tag=view.tag_name(view.threshold.number(tag)),
         position=None if tag.suspicion is None else tag.position,
         num_ranked=view.dataset.splits.get("train", 0),
         grounds=_grounds(view, tag, run_ids, predicted) if view.tagging.tagger == "evidence" else None,

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sondage.probes.categories import UNSURE
+
 SECOND_SHARE = 0.25
 """Of the votes: from there on the second category is named too."""
 SUSPICIOUS_SHARE = 0.05
@@ -75,6 +77,9 @@ class Facts:
         False where no run trained it: then the runs only scored it, out of sample.
     wrong_label : mapping of str to bool or None
         Per category, whether its label is wrong.
+    tag : str, optional
+        With the tagger `evidence` a wrong label is told by the place in the list, and the other tags by half of the
+        votes: where the votes alone would say otherwise, the sentence says why.
     position, num_ranked : int, optional
         Its place in the list, 0 worst, and how long the list is.
     grounds : Grounds, optional
@@ -91,6 +96,7 @@ class Facts:
     predicted: Sequence[Sequence[str | None]] = ()
     trained: bool = True
     wrong_label: Mapping[str, bool | None] = field(default_factory=dict)
+    tag: str | None = None
     position: int | None = None
     num_ranked: int = 0
     grounds: Grounds | None = None
@@ -109,7 +115,7 @@ def sentence(facts: Facts) -> str:
     if not facts.trained:
         out = "A probe took its place: it was only scored, out of sample. " + out
     if facts.position is not None:
-        out += " " + _place(facts, facts.position)
+        out += " " + _place(facts, facts.position) + _tagged(facts)
     return out
 
 
@@ -185,10 +191,26 @@ def _place(facts: Facts, position: int) -> str:
     against, speaking = _grounds(facts.grounds)
     leading, others = (against, speaking) if suspicious else (speaking, against)
     if leading and others:
-        return f"{place} by evidence: {', '.join(leading)}; though {', '.join(others)}."
+        return f"{place} by evidence: {_and(leading)}; though {_and(others)}."
     if leading:
-        return f"{place} by evidence: {', '.join(leading)}."
-    return f"{place} by evidence" + (f", although {', '.join(others)}." if others else ".")
+        return f"{place} by evidence: {_and(leading)}."
+    return f"{place} by evidence" + (f", although {_and(others)}." if others else ".")
+
+
+def _and(parts: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+
+
+def _tagged(facts: Facts) -> str:
+    """Where the votes alone would give another tag."""
+    if facts.grounds is None or facts.tag is None:
+        return ""
+    if facts.tag == UNSURE:
+        return " Unsure: its place is not among those that count as wrong, and no other category has half of the votes."
+    top = max(facts.votes, key=lambda name: facts.votes[name])
+    if facts.wrong_label.get(facts.tag) and not facts.wrong_label.get(top):
+        return f" Its place, and not the votes, is why it is tagged {facts.tag}."
+    return ""
 
 
 def _surprising(facts: Facts, position: int) -> bool:

@@ -21,6 +21,16 @@ def test_the_verdict_in_words_and_numbers(page: Page, fake: Fake) -> None:
     expect(verdict).to_contain_text("−0.300")
 
 
+def test_the_sentence_stands_beside_the_verdict_whatever_curve_is_shown(page: Page, fake: Fake) -> None:
+    page.goto(f"{fake.url}{PATH}/3")
+    said = page.get_by_role("region", name="Verdict").locator(".verdict-sentence")
+    expect(said).to_have_text(
+        "17 of 20 nearest probes are flipped labels; predicted 'dog' in 10 of 12 epochs."
+    )
+    page.get_by_role("button", name="Margin").click()
+    expect(said).to_contain_text("17 of 20")
+
+
 def test_the_curve_lies_over_a_band_per_category(page: Page, fake: Fake) -> None:
     page.goto(f"{fake.url}{PATH}/3")
     chart = page.locator("figure.chart svg")

@@ -7,6 +7,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from sondage.tagging.evaluate import Evaluation
+from sondage.tagging.per_class import per_class
+from sondage.tagging.stability import flips
 from tests.browser.conftest import Fake
 
 PATH = "/projects/default/taggings/1/report"
@@ -92,3 +94,73 @@ def test_no_report_before_the_tagging_has_finished(page: Page, fake: Fake) -> No
     fake.state.tagging_states[1] = "failed"
     page.goto(fake.url + PATH)
     expect(page.get_by_text("This tagging has failed: it has no results.")).to_be_visible()
+
+
+def with_parts(fake: Fake, num_classes: int) -> None:
+    """Classes of 60 examples; in class c, 3 c mod 60 are suspected, and half of these look like the next class."""
+    labels = np.repeat(np.arange(num_classes), 60)
+    within = np.arange(len(labels)) % 60
+    suspicion = np.where(within < labels * 3 % 60, 0.9, 0.1)
+    suggested = np.where(within % 2, (labels + 1) % num_classes, -1)
+    names = [f"species {label:03}" for label in range(num_classes)]
+    tag = (suspicion > 0.5).astype(int)
+    tags = [tag, np.where(within < 3, 1 - tag, tag)]
+    fake.state.report |= {
+        "not_trained_on": Evaluation(NAMES, np.array([[7, 3], [5, 5]])).to_dict(),
+        "stability": flips(tags, [np.ones(len(labels), bool)] * 2, NAMES) | {"from_probes": 0.03},
+        "settling": {
+            "num_sampled": 5000, "num_epochs": 30, "share_needed": 0.95, "settled_after": 14,
+            "epochs": [1, 8, 13, 14, 30], "share_equal": [0.4, 0.8, 0.94, 0.96, 1.0],
+        },
+        "per_class": per_class(labels, tag, suspicion, suggested, NAMES, names),
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("report")
+def test_what_is_said_of_the_tagging_as_a_whole(page: Page, fake: Fake) -> None:
+    with_parts(fake, 10)
+    page.goto(fake.url + PATH)
+    facts = page.locator("dl.facts")
+    expect(facts).to_contain_text("Differ between seeds5.0 %")
+    expect(facts).to_contain_text("SettledAt epoch 14 of 30")
+    seeds = page.get_by_role("region", name="Between seeds")
+    expect(seeds).to_contain_text(
+        "Of 600 examples that two runs trained, 5.0 % have another tag in the other run."
+    )
+    expect(seeds).to_contain_text("To be expected from another draw of probes alone: 3.0 %.")
+    expect(seeds.get_by_role("meter", name="Flips of noisy")).to_be_visible()
+    settles = page.get_by_role("region", name="When tags settle")
+    expect(settles.get_by_role("img")).to_have_attribute(
+        "aria-label", "Share of the final tags, after 1, 8, 13, 14, 30 epochs"
+    )
+    apart = page.get_by_role("region", name="Held-out probes that no run trained on").get_by_role("cell")
+    expect(apart).to_have_text(["70 %7", "30 %3", "50 %5", "50 %5"])
+    rows = page.get_by_role("region", name="Per class").locator("tbody tr")
+    expect(rows).to_have_count(10)
+    expect(rows.first).to_contain_text("species 009")
+    expect(rows.first.get_by_role("meter", name="Suspects of species 009 45.0 %")).to_be_visible()
+    expect(page.get_by_role("button", name="Show all")).to_have_count(0)
+    pairs = page.get_by_role("region", name="Taken for").locator("tbody tr")
+    expect(pairs.first).to_have_text("species 009species 000130 one way")
+    # What is said of all runs is not said of one.
+    page.get_by_role("button", name="second").click()
+    expect(seeds).to_have_count(0)
+
+
+@pytest.mark.usefixtures("report")
+def test_a_hundred_classes_and_ten_thousand(page: Page, fake: Fake) -> None:
+    with_parts(fake, 100)
+    page.goto(fake.url + PATH)
+    classes = page.get_by_role("region", name="Per class")
+    expect(classes.locator("tbody tr")).to_have_count(10)
+    classes.get_by_role("button", name="Show all 100").click()
+    expect(classes.locator("tbody tr")).to_have_count(100)
+    classes.get_by_role("button", name="Only the 10 worst").click()
+    expect(classes.locator("tbody tr")).to_have_count(10)
+    # A class leads to its part of the list.
+    worst = classes.get_by_role("link").first
+    expect(worst).to_have_attribute("href", "/projects/default/taggings/1?label=species+019")
+    with_parts(fake, 500)
+    page.reload()
+    classes.get_by_role("button", name="Show the 100 worst and the 20 best").click()
+    expect(classes.get_by_text("… 380 classes between …")).to_be_visible()

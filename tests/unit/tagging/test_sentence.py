@@ -80,7 +80,7 @@ def test_by_evidence_it_says_what_the_order_rests_on():
     said = sentence(replace(FACTS, position=11, num_ranked=1_797, grounds=grounds))
     assert said.endswith(
         " Place 12 of 1,797 by evidence: margin lower than that of 99 % of the examples, its neighbours in feature "
-        "space mostly have other labels, among the suspects 'deer' is taken for 'frog' 41 times and the reverse 2 "
+        "space mostly have other labels and among the suspects 'deer' is taken for 'frog' 41 times and the reverse 2 "
         "times."
     )
     by_loss = sentence(replace(FACTS, position=11, num_ranked=1_797, grounds=Grounds(loss_above=0.9997)))
@@ -134,3 +134,16 @@ def test_nothing_is_said_both_ways(margin, agreement, position):
     wanted, unwanted = (against, speaking) if position < 50 else (speaking, against)
     assert not any(words in led for words in unwanted)
     assert not led or any(words in led for words in wanted)
+
+
+def test_a_tag_that_the_votes_alone_would_not_give_is_explained():
+    def last(votes, tag, grounds=Grounds(margin_below=0.93)):  # noqa: B008 (frozen)
+        facts = replace(FACTS, votes=votes, tag=tag, position=111, num_ranked=1_618, grounds=grounds)
+        return sentence(facts).rpartition("examples.")[2]
+
+    foreign = {"ood": 11, "noisy": 6, "corrupted": 3}
+    assert last(foreign, "noisy") == " Its place, and not the votes, is why it is tagged noisy."
+    assert last({"noisy": 20}, "noisy") == ""
+    assert last(foreign, "ood") == ""
+    assert last({"noisy": 12, "ood": 8}, "unsure").startswith(" Unsure: its place is not among")
+    assert "tagged" not in last(foreign, "noisy", None)

@@ -1,5 +1,7 @@
 /** ⑤ The report of a tagging as the screen needs it. Parts that an older or newer tagger leaves out are left out. */
 
+import { parseParts, type ReportParts } from "./reportParts";
+
 export interface Evaluation {
   numHeldOut: number | undefined;
   accuracy: number | undefined;
@@ -32,7 +34,10 @@ export interface Report {
   /** How many were tagged, displaced by probes, left without a suspicion, not trained. */
   numExamples: Record<string, number>;
   overall: Evaluation | undefined;
+  /** Of held-out probes that no run trained on; undefined where there is none beside those of `overall`. */
+  notTrainedOn: Evaluation | undefined;
   runs: RunReport[];
+  parts: ReportParts;
   warnings: string[];
 }
 
@@ -46,6 +51,8 @@ export function parseReport(report: Json): Report {
     heldOutTrainedOn: typeof report.held_out_trained_on === "boolean" ? report.held_out_trained_on : undefined,
     numExamples: record(report.num_examples),
     overall: isObject(report.overall) ? evaluation(report.overall) : undefined,
+    notTrainedOn: isObject(report.not_trained_on) ? evaluation(report.not_trained_on) : undefined,
+    parts: parseParts(report),
     runs: list(report.runs).filter(isObject).map(runReport),
     warnings: list(report.warnings).map(String),
   };

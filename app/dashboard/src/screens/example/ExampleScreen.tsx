@@ -91,7 +91,7 @@ function Example({ tagging, tag, index, stale }: Props) {
         </button>
       </Heading>
       <div className={stale ? "example-layout stale" : "example-layout"}>
-        <Verdict tag={tag} dataset={dataset} />
+        <Verdict tag={tag} dataset={dataset} sentence={choice.explanation.data?.sentence} />
         <CurvePanel tagging={tagging} tag={tag} choice={choice} />
       </div>
       <Shortcuts shortcuts={shortcuts} />

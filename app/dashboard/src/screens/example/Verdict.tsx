@@ -8,7 +8,14 @@ import { capital, decimal, share, words } from "../../lib/format";
 import { seedsInWords } from "../../lib/tagging";
 import { hasInputs } from "../../lib/training";
 
-export function Verdict({ tag, dataset }: { tag: Tag; dataset: Dataset | undefined }) {
+interface Props {
+  tag: Tag;
+  dataset: Dataset | undefined;
+  /** Why it stands where it stands, as the server says it; empty until it has come. */
+  sentence: string | undefined;
+}
+
+export function Verdict({ tag, dataset, sentence }: Props) {
   return (
     <section className="verdict" aria-label="Verdict">
       <div className="verdict-input panel">
@@ -28,6 +35,7 @@ export function Verdict({ tag, dataset }: { tag: Tag; dataset: Dataset | undefin
         <div className="verdict-tag">
           <CategoryChip category={tag.tag} /> <span className="muted">{[meaningOf(tag.tag), seedsInWords(tag)].filter(Boolean).join("; ")}</span>
         </div>
+        {sentence ? <p className="verdict-sentence">{sentence}</p> : null}
         <div className="verdict-suspicion">
           <h3>Suspicion</h3>
           <SuspicionBar value={tag.suspicion} />

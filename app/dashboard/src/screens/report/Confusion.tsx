@@ -6,12 +6,12 @@ import { Dot } from "../../components/marks";
 import { count, share } from "../../lib/format";
 import type { Evaluation } from "../../lib/report";
 
-export function Confusion({ names, evaluation }: { names: string[]; evaluation: Evaluation }) {
+export function Confusion({ names, evaluation, title = "Confusion matrix" }: { names: string[]; evaluation: Evaluation; title?: string }) {
   const { counts, shares } = evaluation;
   if (!counts) return null;
   return (
-    <section className="panel" aria-label="Confusion matrix">
-      <h2 className="panel-title">Confusion matrix</h2>
+    <section className="panel" aria-label={title}>
+      <h2 className="panel-title">{title}</h2>
       <div className="scroll">
         <table className="confusion">
           <caption className="muted">A line per true category, in shares of it; columns are the tags it was given.</caption>

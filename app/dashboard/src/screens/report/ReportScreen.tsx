@@ -11,9 +11,13 @@ import { TaggingTabs } from "../../components/TaggingTabs";
 import { count, inline, share, titleOf, words } from "../../lib/format";
 import { epochsInWords } from "../../lib/tagging";
 import { parseReport, type Report, type RunReport } from "../../lib/report";
+import { settledInWords } from "../../lib/reportParts";
 import { Confusion } from "./Confusion";
 import { Learned } from "./Learned";
+import { Pairs, PerClass } from "./PerClass";
 import { PerCategory } from "./PerCategory";
+import { Settling } from "./Settling";
+import { Stability } from "./Stability";
 
 export default function ReportScreen() {
   const project = useProject();
@@ -73,12 +77,27 @@ function Sections({ report, raw }: { report: Report; raw: Record<string, unknown
         {runs.map((each, place) => (
           <Learned key={place} run={each} names={names} />
         ))}
+        {run ? null : <OfAll report={report} names={names} />}
       </div>
       <details>
         <summary className="muted">The report as JSON</summary>
         <pre>{JSON.stringify(raw, null, 2)}</pre>
       </details>
     </div>
+  );
+}
+
+/** What is said of the tagging as a whole, and of no run alone. */
+function OfAll({ report, names }: { report: Report; names: string[] }) {
+  const { stability, settling, perClass } = report.parts;
+  return (
+    <>
+      {report.notTrainedOn ? <Confusion names={names} evaluation={report.notTrainedOn} title="Held-out probes that no run trained on" /> : null}
+      {stability ? <Stability found={stability} /> : null}
+      {settling?.epochs.length ? <Settling found={settling} /> : null}
+      {perClass?.classes.length ? <PerClass found={perClass} /> : null}
+      {perClass?.pairs.length ? <Pairs pairs={perClass.pairs} numPairs={perClass.num_pairs} /> : null}
+    </>
   );
 }
 
@@ -101,12 +120,15 @@ interface FactsProps {
 }
 
 function Facts({ report, accuracy, numHeldOut, runs }: FactsProps) {
+  const flips = report.parts.stability?.flip_rate;
   const facts: [string, string | undefined][] = [
     ["Accuracy", accuracy === undefined ? undefined : share(accuracy, 1)],
     ["Examples", examplesInWords(report.numExamples)],
     ["Held-out probes", numHeldOut === undefined ? undefined : inline(numHeldOut)],
     ["k", unique(runs.map(({ k }) => k))],
     ["Epochs", unique(runs.map(({ numEpochs }) => numEpochs))],
+    ["Differ between seeds", typeof flips === "number" ? share(flips, 1) : undefined],
+    ["Settled", settledInWords(report.parts.settling)],
     ["Tagger", report.tagger],
     ["Protocol", protocolInWords(report.protocol)],
   ];
@@ -122,11 +144,14 @@ function Facts({ report, accuracy, numHeldOut, runs }: FactsProps) {
           ),
         )}
       </dl>
-      {report.heldOutTrainedOn ? (
+      {report.heldOutTrainedOn === undefined ? null : (
         <p className="muted small">
-          Held out means: not used to fit the tagger. The model was trained on these probes as on all others, which flatters the accuracy.
+          Held out means: not used to fit the tagger.{" "}
+          {report.heldOutTrainedOn
+            ? "The model was trained on these probes as on all others, which flatters the accuracy."
+            : "The model was not trained on these probes: it only scored them."}
         </p>
-      ) : null}
+      )}
     </>
   );
 }

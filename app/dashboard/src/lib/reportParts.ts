@@ -1,0 +1,74 @@
+/** ⑤ What a report says beside the held-out probes, as `sondage/tagging/report_parts.py` writes it. Older reports lack it. */
+
+export interface Stability {
+  num_runs: number;
+  num_examples: number;
+  flip_rate: number | null;
+  by_category: Record<string, number>;
+  by_chance: number | null;
+  from_probes: number | null;
+  exchanges: { categories: [string, string]; share: number }[];
+}
+
+export interface Settling {
+  num_sampled: number;
+  num_epochs: number;
+  share_needed: number;
+  epochs: number[];
+  share_equal: number[];
+  settled_after: number | null;
+}
+
+export interface ClassRates {
+  label: number;
+  name: string;
+  num_examples: number;
+  num_suspects: number;
+  share_suspects: number;
+  tags: Record<string, number>;
+}
+
+export interface Pair {
+  given_name: string;
+  suggested_name: string;
+  num: number;
+  num_reverse: number;
+  one_way: boolean;
+}
+
+export interface PerClass {
+  suspect_above: number;
+  num_examples: number;
+  num_suspects: number;
+  num_classes: number;
+  /** Of the entries, so many are the worst classes; those after them are the best. */
+  num_worst: number;
+  num_left_out: number;
+  classes: ClassRates[];
+  num_pairs: number;
+  pairs: Pair[];
+}
+
+export interface ReportParts {
+  stability: Stability | undefined;
+  settling: Settling | undefined;
+  perClass: PerClass | undefined;
+}
+
+export function parseParts(report: Record<string, unknown>): ReportParts {
+  return {
+    stability: part(report.stability) as Stability | undefined,
+    settling: part(report.settling) as Settling | undefined,
+    perClass: part(report.per_class) as PerClass | undefined,
+  };
+}
+
+/** “Settled at epoch 14 of 30”; undefined where nothing is known. */
+export function settledInWords(found: Settling | undefined): string | undefined {
+  if (!found?.epochs.length) return undefined;
+  if (found.settled_after === null) return `Not within ${found.num_epochs} epochs`;
+  return `At epoch ${found.settled_after} of ${found.num_epochs}`;
+}
+
+/** Written by our own report_parts.py; only its absence is to be borne. */
+const part = (value: unknown): unknown => (typeof value === "object" && value !== null ? value : undefined);
