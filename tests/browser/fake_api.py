@@ -235,7 +235,11 @@ def tags(
 
 @router.get(P + "/taggings/{number}/facets")
 def facets(
-    number: int, tag: str | None = None, label: str | None = None, min_suspicion: float | None = None
+    number: int,
+    tag: str | None = None,
+    label: str | None = None,
+    min_suspicion: float | None = None,
+    threshold: float = 0.5,
 ) -> wire.Facets:
     found = chosen(tag, label, min_suspicion)
     tag_names = [category(index) for index in found]
@@ -244,7 +248,11 @@ def facets(
         count=len(found),
         tags={name: tag_names.count(name) for name in set(tag_names)},
         labels={name: labels.count(name) for name in set(labels)},
-    )
+        threshold=wire.ThresholdEffect(
+            threshold=threshold, num_wrong=round(130 * (1 - threshold)), precision=(1 + threshold) / 2,
+            precision_low=threshold, precision_high=1, recall=1 - threshold,
+        ),
+    )  # fmt: skip
 
 
 @router.get(P + "/taggings/{number}/tags/{index}")

@@ -52,6 +52,25 @@ def test_filters_go_to_the_url_and_back(page: Page, fake: Fake) -> None:
     expect(page).to_have_url(f"{fake.url}{PATH}?tag=noisy&label=eel")
 
 
+def test_a_slider_from_sure_to_complete_says_what_is_tagged_as_wrong(page: Page, fake: Fake) -> None:
+    page.goto(fake.url + PATH)
+    group = page.get_by_role("group", name="Tagged as wrong")
+    expect(group).to_contain_text("65 with a chance above 0.5. About 75 % of them are wrong. 50 % of all")
+    slider = group.get_by_role("slider")
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page).to_have_url(f"{fake.url}{PATH}?threshold=0.6")
+    expect(group).to_contain_text("52 with a chance above 0.6. About 80 % of them are wrong. 40 % of all")
+    expect(slider).to_be_focused()
+    page.keyboard.press("End")
+    expect(page).to_have_url(f"{fake.url}{PATH}?threshold=0.02")
+    cards(page).first.click()
+    expect(page).to_have_url(re.compile(r"/examples/0\?threshold=0\.02"))
+    page.go_back()
+    group.get_by_role("button", name="As it was").click()
+    expect(page).to_have_url(fake.url + PATH)
+
+
 def test_no_match_offers_the_way_out(page: Page, fake: Fake) -> None:
     page.goto(f"{fake.url}{PATH}?tag=prototypical&min_suspicion=0.9")
     expect(page.get_by_text("No example matches these filters.")).to_be_visible()

@@ -20,6 +20,7 @@ export type Score = Schemas["Score"];
 export type Tag = Schemas["Tag"];
 export type TagChange = Schemas["TagChange"];
 export type Tagging = Schemas["Tagging"];
+export type ThresholdEffect = Schemas["ThresholdEffect"];
 
 /** RFC 9457, as the server's errors are. */
 export interface Problem {

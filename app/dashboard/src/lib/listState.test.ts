@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 
-import { filtersOf, listParams, MAX_CURSORS, nextPage, parseListState, previousPage, withoutListState } from "./listState";
+import { filtersOf, isFiltered, listParams, MAX_CURSORS, nextPage, parseListState, previousPage, withoutListState } from "./listState";
 
 const parse = (query: string) => parseListState(new URLSearchParams(query));
 
 test("a URL and the state it stands for are the same thing", () => {
-  const query = "tag=noisy&label=a+%26+b&min_suspicion=0.8&in_all_seeds=true&order_by=aum&cursor=x&cursor=y&page=2&view=table&at=7";
+  const query = "tag=noisy&label=a+%26+b&min_suspicion=0.8&in_all_seeds=true&threshold=0.9&order_by=aum&cursor=x&cursor=y&page=2&view=table&at=7";
   expect(listParams(parse(query)).toString()).toBe(query);
 });
 
@@ -16,6 +16,13 @@ test("the plain list has a plain URL", () => {
 
 test("what is no number or no view is not taken for one", () => {
   expect(parse("min_suspicion=high&at=&view=wall")).toMatchObject({ minSuspicion: undefined, at: undefined, view: undefined });
+});
+
+test("a threshold is a chance, and no filter", () => {
+  expect(parse("threshold=7").threshold).toBeUndefined();
+  expect(filtersOf(parse("threshold=0.9"))).toEqual({ threshold: 0.9 });
+  expect(isFiltered(parse("threshold=0.9"))).toBe(false);
+  expect(isFiltered(parse("threshold=0.9&tag=noisy"))).toBe(true);
 });
 
 test("example 0 and suspicion 0 are not nothing", () => {

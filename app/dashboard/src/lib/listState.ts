@@ -6,6 +6,8 @@ export interface ListState {
   minSuspicion: number | undefined;
   /** The same tag in all seeds, or not in all. */
   inAllSeeds: boolean | undefined;
+  /** Of P(wrong), for a tag that says so; the tagging's own where there is none. */
+  threshold: number | undefined;
   orderBy: string;
   /** One cursor per page that was walked through; the last one opens the current page. Empty on the first page. */
   cursors: string[];
@@ -18,7 +20,7 @@ export interface ListState {
 
 /** So many pages can be walked back; the URL stays short whatever the length of the list. */
 export const MAX_CURSORS = 20;
-const LIST_KEYS = ["tag", "label", "min_suspicion", "in_all_seeds", "order_by", "cursor", "page", "view", "at"];
+const LIST_KEYS = ["tag", "label", "min_suspicion", "in_all_seeds", "threshold", "order_by", "cursor", "page", "view", "at"];
 
 export function parseListState(params: URLSearchParams): ListState {
   const cursors = params.getAll("cursor");
@@ -28,6 +30,7 @@ export function parseListState(params: URLSearchParams): ListState {
     label: params.get("label") ?? undefined,
     minSuspicion: numberOf(params.get("min_suspicion")),
     inAllSeeds: booleanOf(params.get("in_all_seeds")),
+    threshold: chanceOf(params.get("threshold")),
     orderBy: params.get("order_by") ?? "suspicion",
     cursors,
     page: cursors.length ? (numberOf(params.get("page")) ?? cursors.length) : 0,
@@ -42,6 +45,7 @@ export function listParams(state: ListState): URLSearchParams {
   if (state.label !== undefined) params.set("label", state.label);
   if (state.minSuspicion !== undefined) params.set("min_suspicion", String(state.minSuspicion));
   if (state.inAllSeeds !== undefined) params.set("in_all_seeds", String(state.inAllSeeds));
+  if (state.threshold !== undefined) params.set("threshold", String(state.threshold));
   if (state.orderBy !== "suspicion") params.set("order_by", state.orderBy);
   for (const cursor of state.cursors) params.append("cursor", cursor);
   if (state.page > 0) params.set("page", String(state.page));
@@ -50,13 +54,19 @@ export function listParams(state: ListState): URLSearchParams {
   return params;
 }
 
-/** The filters as the API names them. */
-export function filtersOf(state: ListState): { tag?: string; label?: string; min_suspicion?: number; in_all_seeds?: boolean } {
+export const noFilters = { tag: undefined, label: undefined, minSuspicion: undefined, inAllSeeds: undefined };
+
+/** The threshold moves tags and leaves no example out. */
+export const isFiltered = (state: ListState): boolean => Object.keys(filtersOf({ ...state, threshold: undefined })).length > 0;
+
+/** The filters and the threshold of tags as the API names them. */
+export function filtersOf(state: ListState): { tag?: string; label?: string; min_suspicion?: number; in_all_seeds?: boolean; threshold?: number } {
   return {
     ...(state.tag !== undefined && { tag: state.tag }),
     ...(state.label !== undefined && { label: state.label }),
     ...(state.minSuspicion !== undefined && { min_suspicion: state.minSuspicion }),
     ...(state.inAllSeeds !== undefined && { in_all_seeds: state.inAllSeeds }),
+    ...(state.threshold !== undefined && { threshold: state.threshold }),
   };
 }
 
@@ -83,6 +93,11 @@ export function withoutListState(params: URLSearchParams): URLSearchParams {
 }
 
 const booleanOf = (text: string | null): boolean | undefined => (text === "true" ? true : text === "false" ? false : undefined);
+
+function chanceOf(text: string | null): number | undefined {
+  const number = numberOf(text);
+  return number !== undefined && number >= 0 && number <= 1 ? number : undefined;
+}
 
 function numberOf(text: string | null): number | undefined {
   if (text === null || text.trim() === "") return undefined;

@@ -53,6 +53,7 @@ const EMPTY: ListState = {
   label: undefined,
   minSuspicion: undefined,
   inAllSeeds: undefined,
+  threshold: undefined,
   orderBy: "suspicion",
   cursors: [],
   page: 0,

@@ -7,7 +7,8 @@ import type { Dataset, Tagging } from "../../api/types";
 import { Dot } from "../../components/marks";
 import { inOrder, meaningOf } from "../../lib/categories";
 import { count } from "../../lib/format";
-import { filtersOf, type ListState } from "../../lib/listState";
+import { isFiltered, type ListState, noFilters } from "../../lib/listState";
+import { ThresholdSlider } from "./ThresholdSlider";
 
 const SUSPICION_STEPS = [0.5, 0.7, 0.8, 0.9, 0.95];
 const SEARCHED_FROM = 14;
@@ -21,12 +22,21 @@ interface Props {
 }
 
 export function Filters({ ref, tagging, dataset, state, restart }: Props) {
-  const tagCounts = useFacets(tagging, state, "tag").data?.tags ?? {};
+  const { tags: tagCounts = {}, threshold } = useFacets(tagging, state, "tag").data ?? {};
   const labelCounts = useFacets(tagging, state, "label").data?.labels ?? {};
   const tags = inOrder(new Set([...tagging.categories, ...Object.keys(tagCounts)]));
   const labels = dataset?.class_names ?? Object.keys(labelCounts);
   return (
     <aside ref={ref} className="filters" aria-label="Filters">
+      {threshold ? (
+        <ThresholdSlider
+          effect={threshold}
+          chosen={state.threshold}
+          choose={(chosen) => {
+            restart({ threshold: chosen });
+          }}
+        />
+      ) : null}
       <Facet
         title="Tag"
         values={tags}
@@ -88,12 +98,12 @@ export function Filters({ ref, tagging, dataset, state, restart }: Props) {
           </select>
         </label>
       ) : null}
-      {Object.keys(filtersOf(state)).length ? (
+      {isFiltered(state) ? (
         <button
           type="button"
           className="quiet clear"
           onClick={() => {
-            restart({ tag: undefined, label: undefined, minSuspicion: undefined, inAllSeeds: undefined });
+            restart(noFilters);
           }}
         >
           Clear the filters

@@ -13,7 +13,7 @@ import { TaggingTabs } from "../../components/TaggingTabs";
 import { Shortcuts } from "../../components/Shortcuts";
 import { calibrationInWords } from "../../lib/categories";
 import { count, titleOf } from "../../lib/format";
-import { filtersOf, type ListState } from "../../lib/listState";
+import { isFiltered, type ListState, noFilters } from "../../lib/listState";
 import { epochsInWords } from "../../lib/tagging";
 import { hasInputs } from "../../lib/training";
 import { useListState } from "../../lib/useListState";
@@ -94,7 +94,7 @@ function places(state: ListState, tags: Tag[], total: number | undefined): strin
 }
 
 function NoneMatch({ state, restart }: { state: ListState; restart: (change: Partial<ListState>) => void }) {
-  const filtered = Object.keys(filtersOf(state)).length > 0;
+  const filtered = isFiltered(state);
   return (
     <div className="empty small">
       <p>{filtered ? "No example matches these filters." : "This tagging has no tags."}</p>
@@ -102,7 +102,7 @@ function NoneMatch({ state, restart }: { state: ListState; restart: (change: Par
         <button
           type="button"
           onClick={() => {
-            restart({ tag: undefined, label: undefined, minSuspicion: undefined, inAllSeeds: undefined });
+            restart(noFilters);
           }}
         >
           Clear the filters

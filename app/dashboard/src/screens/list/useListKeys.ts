@@ -64,7 +64,7 @@ export function useListKeys({ list, filters, tags, nextCursor, state, go, settle
     { keys: ["Enter", "o"], does: "Open the example", run: open },
     { keys: ["n"], does: "Next page", run: forth },
     { keys: ["p"], does: "Previous page", run: () => { back("first"); } },
-    { keys: ["f"], does: "Go to the filters", run: () => filters.current?.querySelector<HTMLElement>("button, select, input")?.focus() },
+    { keys: ["f"], does: "Go to the filters", run: () => filters.current?.querySelector<HTMLElement>(".facet-value, select")?.focus() },
     { keys: ["Escape"], does: "Back to the list from the filters", run: () => { focusOn(list.current, selected()); } },
   ];
 }
