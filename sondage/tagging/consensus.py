@@ -19,7 +19,7 @@ class Consensus:
     trained : int16 array, shape (N,)
         Runs that trained the example; those in which a probe took its place have no say.
     agreeing : int16 array, shape (N,)
-        Those of them whose own tag is the tagging's.
+        Those of them whose votes alone give the tagging's tag. None give `unsure`, where the tagging knows it.
     """
 
     trained: AnyArray
@@ -47,7 +47,7 @@ def consensus(
     tag : int array, shape (N,)
         Of all runs together; −1 is `unsure`.
     tags_of : callable
-        From the votes of one run to its tags, by the rule that made `tag`.
+        From the votes of one run to its tags.
     """
     says = [mask & ~np.isnan(of_run).any(axis=1) for mask, of_run in zip(trained, votes, strict=True)]
     agrees = [mask & (tags_of(of_run) == tag) for mask, of_run in zip(says, votes, strict=True)]

@@ -32,7 +32,9 @@ class Tag(Answer):
     runs_trained: int | None = Field(
         default=None, description="Runs of the tagging that trained the example; null in old taggings."
     )
-    runs_agreeing: int | None = Field(default=None, description="Those of them whose own tag is this one.")
+    runs_agreeing: int | None = Field(
+        default=None, description="Those of them whose votes alone give the tag that was stored."
+    )
     probabilities: dict[str, float] | None
     scores: dict[str, float | None] = Field(default={})
     decision: DecisionWord | None = None

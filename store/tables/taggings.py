@@ -111,4 +111,4 @@ class Tag(Base):
     runs_trained: Mapped[int | None] = mapped_column(SmallInteger)
     """Runs of the tagging that trained the example; null in taggings from before this was counted."""
     runs_agreeing: Mapped[int | None] = mapped_column(SmallInteger)
-    """Those of them whose own tag is this one."""
+    """Those of them whose votes alone give this tag."""

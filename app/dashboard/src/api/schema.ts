@@ -2253,7 +2253,7 @@ export interface components {
             round: number;
             /**
              * Runs Agreeing
-             * @description Those of them whose own tag is this one.
+             * @description Those of them whose votes alone give the tag that was stored.
              */
             runs_agreeing?: number | null;
             /**
@@ -2565,7 +2565,7 @@ export interface components {
             probability_wrong?: number | null;
             /**
              * Runs Agreeing
-             * @description Those of them whose own tag is this one.
+             * @description Those of them whose votes alone give the tag that was stored.
              */
             runs_agreeing?: number | null;
             /**
