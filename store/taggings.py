@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from sondage.errors import InvalidInput, NotFound
-from store.bulk import copy_in
+from store.bulk import copy_in, fetch_binary
 from store.paging import newest_first
 from store.tables import Run, Tagging, TaggingProbe, TaggingRun
 
@@ -173,10 +174,20 @@ def save_probes(
     )
 
 
-def probes(session: Session, *, tagging_id: int, run_id: int) -> Sequence[TaggingProbe]:
+@dataclass(frozen=True, slots=True)
+class UsedProbe:
+    """A probe of one run that a tagging used. As mapped objects, 1,500 of them took 20 ms."""
+
+    row: int
+    category: str
+    role: str
+    source_row: int | None
+
+
+def probes(session: Session, *, tagging_id: int, run_id: int) -> list[UsedProbe]:
     """The probes of one run that a tagging used, by row."""
-    return session.scalars(
-        select(TaggingProbe)
-        .where(TaggingProbe.tagging_id == tagging_id, TaggingProbe.run_id == run_id)
-        .order_by(TaggingProbe.row)
-    ).all()
+    query = (
+        "SELECT row, category, role, source_row FROM tagging_probes WHERE tagging_id = %s AND run_id = %s"
+        " ORDER BY row"
+    )
+    return [UsedProbe(*found) for found in fetch_binary(session, query, [tagging_id, run_id])]

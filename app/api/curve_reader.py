@@ -14,7 +14,7 @@ from app.api.tag_views import TagView
 from sondage.curves import Curves
 from sondage.tagging.explain import nearest_probes
 from store import curves, taggings
-from store.tables import Run, RunProbe, TaggingProbe
+from store.tables import RunProbe
 
 Array = NDArray[Any]
 
@@ -26,13 +26,12 @@ class CurveReader:
     view: TagView
     run_id: int
     index: int
-    probes: Sequence[TaggingProbe]
+    probes: Sequence[taggings.UsedProbe]
     epochs: list[int]
 
     @classmethod
-    def open(cls, view: TagView, run: Run | int, index: int) -> CurveReader:
+    def open(cls, view: TagView, run_id: int, index: int) -> CurveReader:
         """Of the epochs that the tagging looked at."""
-        run_id = run if isinstance(run, int) else run.id
         first = view.tagging.parameters.get(taggings.EPOCHS)
         return cls(
             view,

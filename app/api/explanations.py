@@ -21,7 +21,7 @@ from sondage.tagging.explain import bands
 from sondage.tagging.sentence import sentence
 from sondage.wire import Band, Explanation, Neighbour, Probe
 from store import curves, examples, runs, suites, taggings, tags
-from store.tables import Dataset, Run, RunProbe, TaggingProbe
+from store.tables import Dataset, Run, RunProbe
 
 Array = NDArray[Any]
 
@@ -41,9 +41,9 @@ def explain(view: TagView, index: int, *, run_id: int | None, channel: str, k: i
     """
     tag = tags.get(view.session, tagging_id=view.tagging.id, index=index)
     run = _run(view, index, run_id)
-    reader = CurveReader.open(view, run, index)
+    reader = CurveReader.open(view, run.id, index)
     curve, of_probes = reader.read(channel)
-    facts = facts_of(view, tag)
+    facts = facts_of(view, tag, reader)
     return Explanation(
         tagging_id=view.tagging.id,
         index=index,
@@ -68,7 +68,7 @@ def _run(view: TagView, index: int, run_id: int | None) -> Run:
     return runs.get(view.session, project_id=view.project.id, run_id=chosen)
 
 
-def _bands(shown: Array, probes: Sequence[TaggingProbe]) -> list[Band]:
+def _bands(shown: Array, probes: Sequence[taggings.UsedProbe]) -> list[Band]:
     """Over all probes, fit and held out."""
     if not probes or shown.dtype.kind != "f":
         return []
@@ -105,7 +105,7 @@ class _Told:
 
 
 def _neighbour(
-    view: TagView, run: Run, probe: TaggingProbe, told: _Told, distance: float, curve: Array
+    view: TagView, run: Run, probe: taggings.UsedProbe, told: _Told, distance: float, curve: Array
 ) -> Neighbour:
     label, own_index = told.label(probe.row), told.own_index(probe.row)
     return Neighbour(

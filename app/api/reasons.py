@@ -19,11 +19,14 @@ from store import curves, suites, taggings
 from store.tables import Tag
 
 
-def facts_of(view: TagView, tag: Tag) -> Facts:
-    """Over all runs that trained the example, whichever run is looked at; where none did, over those that scored it."""
+def facts_of(view: TagView, tag: Tag, shown: CurveReader) -> Facts:
+    """Over all runs that trained the example, whichever is shown; where none did, over those that scored it."""
     run_ids = taggings.run_ids(view.session, tagging_ids=[view.tagging.id])[view.tagging.id]
     trained, scored = by_training(view, run_ids, tag.index)
-    counted = [CurveReader.open(view, run_id, tag.index) for run_id in trained or scored]
+    counted = [
+        shown if run_id == shown.run_id else CurveReader.open(view, run_id, tag.index)
+        for run_id in trained or scored
+    ]
     predicted = [_predicted(view, reader) for reader in counted]
     definition = SuiteDefinition.from_dict(
         suites.get(view.session, project_id=view.project.id, suite_id=view.tagging.suite_id).definition

@@ -15,6 +15,8 @@ SECOND_SHARE = 0.25
 """Of the votes: from there on the second category is named too."""
 SUSPICIOUS_SHARE = 0.05
 """The first twentieth of the list is called out where the votes say nothing against the label."""
+END_SHARE = 0.1
+"""Of the list, at either end."""
 _WORDS = {
     "noisy": ("a flipped label", "flipped labels"),
     "prototypical": ("a typical example", "typical examples"),
@@ -187,14 +189,22 @@ def _place(facts: Facts, position: int) -> str:
         place = place.capitalize()
     if facts.grounds is None:
         return f"{place} by the votes, then by mean loss."
-    suspicious = position < facts.num_ranked / 2
     against, speaking = _grounds(facts.grounds)
-    leading, others = (against, speaking) if suspicious else (speaking, against)
+    leading, others = _leading(position / max(facts.num_ranked, 1), against, speaking)
     if leading and others:
         return f"{place} by evidence: {_and(leading)}; though {_and(others)}."
     if leading:
         return f"{place} by evidence: {_and(leading)}."
     return f"{place} by evidence" + (f", although {_and(others)}." if others else ".")
+
+
+def _leading(share: float, against: list[str], speaking: list[str]) -> tuple[list[str], list[str]]:
+    """At both ends of the list, what speaks for such a place comes first; between them, what there is more of."""
+    if share < END_SHARE:
+        return against, speaking
+    if share >= 1 - END_SHARE:
+        return speaking, against
+    return (against, speaking) if len(against) >= len(speaking) else (speaking, against)
 
 
 def _and(parts: Sequence[str]) -> str:
