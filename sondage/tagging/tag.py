@@ -208,7 +208,7 @@ def tag_runs(
         ks=ks,
         categories=categories,
         tag=tag,
-        suspicion=suspicion,
+        suspicion=_of_train(suspicion, runs),
         suggested=suggested,
         displaced=displaced,
         confusion=report.overall.confusion,
@@ -334,6 +334,14 @@ def _displaced(runs: Sequence[RunCurves], prepared: Sequence[Prepared]) -> Mask:
     for run in runs:
         ever[run.displaced] = True
     return np.asarray(ever & ~np.logical_or.reduce([run.trained for run in prepared]))
+
+
+def _of_train(suspicion: PerRow, runs: Sequence[RunCurves]) -> PerRow:
+    """Without examples of other splits, which are in no list; a run that scored them gives them a suspicion too."""
+    out = suspicion.copy()
+    for run in runs:
+        out[run.other_splits] = np.nan
+    return out
 
 
 def _num_examples(suspicion: PerRow, displaced: Mask) -> dict[str, int]:

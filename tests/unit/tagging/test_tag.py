@@ -387,3 +387,42 @@ def test_a_loss_that_diverged_is_no_small_loss(world, runs):
         run.curves["margin"][broken, 3:] = np.nan
     result = tag_runs(runs, SUITE, 800)
     assert (result.suspicion[broken] >= 0.5).all()
+
+
+def test_examples_of_other_splits_that_were_scored_tell_how_it_does_out_of_sample(world):
+    """Known examples of a run that trained all but the first 30 and scored these."""
+    definition, probes = uploaded(world)
+    run = bare_run(world, probes)
+    others = np.arange(30)
+    hidden = np.isin(probes.row, others)
+    assert (hidden & (probes.role == "held_out")).any()
+    told = tag_runs([replace(run, other_splits=others)], definition, 800)
+    report = told.report.to_dict()
+    assert report["held_out_trained_on"] is True
+    assert report["not_trained_on"]["num_held_out"] == (hidden & (probes.role == "held_out")).sum()
+    assert report["overall"]["num_held_out"] == (~hidden & (probes.role == "held_out")).sum()
+    assert not np.isin(told.probes[0].row, others).any()
+    assert report["per_class"]["num_examples"] == 770
+    alone = tag_runs([run], definition, 800).report.to_dict()
+    assert alone["not_trained_on"] is None
+    assert alone["overall"]["num_held_out"] == (probes.role == "held_out").sum()
+
+
+def test_a_displaced_known_example_that_was_scored_is_told_apart(world):
+    definition, probes = uploaded(world)
+    run = bare_run(world, probes)
+    displaced = probes.row[probes.role == "held_out"][:5]
+    report = tag_runs([replace(run, displaced=displaced)], definition, 800).report.to_dict()
+    assert report["not_trained_on"]["num_held_out"] == 5
+    assert not any("no curve" in text for text in report["warnings"])
+
+
+def test_the_report_has_its_parts(world, runs):
+    report = tag_runs(runs, SUITE, 800, class_names=["ant", "bee", "cat", "dog"]).report.to_dict()
+    assert 0 < report["stability"]["flip_rate"] < report["stability"]["by_chance"]
+    assert report["stability"]["from_probes"] < 0.1
+    assert report["settling"]["settled_after"] in range(1, 12)
+    assert {one["name"] for one in report["per_class"]["classes"]} == {"ant", "bee", "cat", "dog"}
+    assert sum(one["num_examples"] for one in report["per_class"]["classes"]) == 800
+    apart = [one["category"] for one in report["suite_fit"]["separability"]]
+    assert apart == [category["name"] for category in report["categories"]]
