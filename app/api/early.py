@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from sondage.errors import Conflict, InvalidInput
 from sondage.wire import TaggingCreate
-from store import runs, taggings
+from store import recording, runs, taggings
 from store.tables import Run
 
 
@@ -25,8 +25,17 @@ def parameters_of(session: Session, body: TaggingCreate, found: list[Run]) -> di
     kept: dict[str, Any] = {} if body.k is None else {"k": body.k}
     epochs = _first_epochs(session, body, found)
     if epochs is not None:
-        kept |= {taggings.EPOCHS: epochs, taggings.OF_EPOCHS: max(run.num_epochs for run in found)}
+        kept |= {taggings.EPOCHS: epochs, taggings.OF_EPOCHS: _planned(session, found)}
     return kept
+
+
+def _planned(session: Session, found: list[Run]) -> int | None:
+    """How many epochs the longest run is to have; None where a recorded run has not said so, and has not ended."""
+    for run in found:
+        recorded = recording.get(session, run=run)
+        if recorded is not None and recorded.num_epochs is None and run.state == "running":
+            return None
+    return max(run.num_epochs for run in found)
 
 
 def _first_epochs(session: Session, body: TaggingCreate, found: list[Run]) -> int | None:

@@ -38,7 +38,10 @@ def print_report(report: Report) -> None:
 
 
 def _early(early: Mapping[str, Any] | None) -> dict[str, str]:
-    return {"after": f"{early['epochs']} of {early['of_epochs']} epochs"} if early else {}
+    if not early:
+        return {}
+    of = "" if early["of_epochs"] is None else f" of {early['of_epochs']}"
+    return {"after": f"{early['epochs']}{of} epochs"}
 
 
 def _print_categories(names: list[str], overall: Mapping[str, Any], runs: list[Mapping[str, Any]]) -> None:

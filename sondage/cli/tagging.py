@@ -149,13 +149,19 @@ def delete(
         )
 
 
+def _epochs(tagging: Tagging) -> str:
+    if tagging.epochs is None:
+        return "all"
+    return f"{tagging.epochs} of {'?' if tagging.of_epochs is None else tagging.of_epochs}"
+
+
 def _row(tagging: Tagging) -> tuple[object, ...]:
     return (
         tagging.id,
         tagging.dataset_id,
         tagging.suite_id,
         tagging.run_ids,
-        "all" if tagging.epochs is None else f"{tagging.epochs} of {tagging.of_epochs}",
+        _epochs(tagging),
         tagging.tagger,
         tagging.calibration,
         tagging.state,

@@ -45,7 +45,7 @@ class Tagging(Answer):
     )
     of_epochs: int | None = Field(
         default=None,
-        description="How many the longest of its runs is to have; null where all were looked at.",
+        description="How many the longest of its runs is to have; null where nobody said, or all were looked at.",
     )
     held_out_accuracy: float | None = Field(
         default=None,

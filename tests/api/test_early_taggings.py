@@ -143,7 +143,7 @@ def test_a_recorded_run_that_broke_off_goes_on_though_its_first_epochs_were_tagg
     made = empty.post(
         "/taggings", 202, json={"run_ids": [run.id], "suite_id": known_examples(empty, run), "now": True}
     )
-    assert (made["epochs"], made["of_epochs"]) == (2, run.recording()["run"]["num_epochs"])
+    assert (made["epochs"], made["of_epochs"]) == (2, None)  # nobody has said how long it is to train
     run.post("finish", state="failed")
     assert run.post("reopen")["run"]["state"] == "running"
     run.put_all(2)

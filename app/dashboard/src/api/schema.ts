@@ -2640,7 +2640,7 @@ export interface components {
             job_id?: number | null;
             /**
              * Of Epochs
-             * @description How many the longest of its runs is to have; null where all were looked at.
+             * @description How many the longest of its runs is to have; null where nobody said, or all were looked at.
              */
             of_epochs?: number | null;
             /** Parameters */

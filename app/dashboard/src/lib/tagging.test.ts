@@ -4,6 +4,7 @@ import { epochsInWords, heldOutInWords, seedsInWords } from "./tagging";
 
 test("only a tagging by the first epochs says after how many", () => {
   expect(epochsInWords({ epochs: 5, of_epochs: 30 })).toBe("after 5 of 30 epochs");
+  expect(epochsInWords({ epochs: 5, of_epochs: null })).toBe("after 5 epochs");
   expect(epochsInWords({ epochs: null, of_epochs: null })).toBeUndefined();
 });
 

@@ -7,7 +7,7 @@ type Seen = Pick<Tagging, "epochs" | "of_epochs">;
 
 /** Undefined where all epochs were looked at. */
 export const epochsInWords = ({ epochs, of_epochs: of }: Seen): string | undefined =>
-  epochs === null || epochs === undefined ? undefined : `after ${epochs} of ${of ?? "?"} epochs`;
+  epochs === null || epochs === undefined ? undefined : `after ${epochs}${of ? ` of ${of}` : ""} epochs`;
 
 export const isEarly = ({ epochs }: Pick<Tagging, "epochs">): boolean => epochs !== null && epochs !== undefined;
 
