@@ -69,9 +69,14 @@ def measures(cell: Cell) -> dict[str, AnyArray]:
     for name, score in SCORES.items():
         sign = -1.0 if score.bad_end == "high" else 1.0
         found[name] = sign * score_runs(name, cell.examples).astype(np.float64)
-    found["learnability of one run"] = score_runs("learnability", cell.examples[:1]).astype(np.float64)
-    found["learnability of one run"][cell.runs[0].curves.displaced] = -1.0  # it knows nothing of them
+    found["learnability of one run"] = _of_one_run(cell)
     return found
+
+
+def _of_one_run(cell: Cell) -> AnyArray:
+    """It knows nothing of the examples that it displaced: these stand in the middle."""
+    values = score_runs("learnability", cell.examples[:1]).astype(np.float64)
+    return np.where(np.isnan(values), np.nanmedian(values), values)
 
 
 def tag_table(cell: Cell, c_score: AnyArray) -> list[list[str]]:
