@@ -164,3 +164,32 @@ def test_a_hundred_classes_and_ten_thousand(page: Page, fake: Fake) -> None:
     page.reload()
     classes.get_by_role("button", name="Show the 100 worst and the 20 best").click()
     expect(classes.get_by_text("… 380 classes between …")).to_be_visible()
+
+
+@pytest.mark.usefixtures("report")
+def test_wrong_labels_are_a_number_or_a_range_with_its_assumptions(page: Page, fake: Fake) -> None:
+    found = {
+        "method": "probes", "is_uniform": True, "num_flips": 400, "assumption": "True if errors are like slips.",
+        "share_wrong": {"value": 0.2, "low": 0.17, "high": 0.231},
+        "families": [
+            {"name": "uniform", "share": 0.01, "num_flips": 400, "assumption": "True for slips."},
+            {"name": "ceiling", "share": 0.3, "num_flips": 40, "assumption": "True for anything."},
+        ],
+        "top_lists": [{"k": 1000, "value": 0.98, "low": 0.95, "high": 1.0}],
+    }  # fmt: skip
+    fake.state.report |= {"wrong_labels": found}
+    page.goto(fake.url + PATH)
+    section = page.get_by_role("region", name="Wrong labels")
+    expect(section).to_contain_text("by 400 planted flips")
+    expect(section).to_contain_text(
+        "20.0 % (17.0 % to 23.1 %) of the labels are wrong.True if errors are like"
+    )
+    expect(section).to_contain_text("1,00098.0 % (95.0 % to 100.0 %)")
+    fake.state.report["wrong_labels"] = found | {
+        "is_uniform": False, "share_wrong": {"value": None, "low": 0.01, "high": 0.3},
+    }  # fmt: skip
+    page.reload()
+    expect(section).to_contain_text("1.0 % to 30.0 % of the labels are wrong, depending")
+    expect(section).to_contain_text("30.0 %True for anything.")
+    section.get_by_role("link", name="Review 100").click()
+    expect(page).to_have_url(fake.url + PATH.replace("/report", "/review"))

@@ -80,7 +80,7 @@ function SuspiciousList({ tagging }: { tagging: Tagging }) {
 function factsOf(tagging: Tagging, dataset: Dataset | undefined): string {
   const k = tagging.parameters.k;
   const runs = tagging.run_ids.length === 1 ? "1 run" : `${tagging.run_ids.length} runs`;
-  const calibration = tagging.calibration === "none" ? "suspicion is a ranking" : `suspicion calibrated on ${tagging.calibration}`;
+  const calibration = tagging.calibration === "none" ? "suspicion is a ranking" : `suspicion calibrated by ${tagging.calibration}`;
   return [`Tagging ${tagging.id}`, `${tagging.tagger} tagger`, typeof k === "number" ? `k = ${k}` : undefined, runs, epochsInWords(tagging), calibration, dataset && !hasInputs(dataset) ? "labels only" : undefined]
     .filter(Boolean)
     .join(" · ");

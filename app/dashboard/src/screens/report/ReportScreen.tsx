@@ -12,12 +12,14 @@ import { count, inline, share, titleOf, words } from "../../lib/format";
 import { epochsInWords } from "../../lib/tagging";
 import { parseReport, type Report, type RunReport } from "../../lib/report";
 import { settledInWords } from "../../lib/reportParts";
+import { parseWrongLabels } from "../../lib/wrongLabels";
 import { Confusion } from "./Confusion";
 import { Learned } from "./Learned";
 import { Pairs, PerClass } from "./PerClass";
 import { PerCategory } from "./PerCategory";
 import { Settling } from "./Settling";
 import { Stability } from "./Stability";
+import { WrongLabels } from "./WrongLabels";
 
 export default function ReportScreen() {
   const project = useProject();
@@ -77,7 +79,7 @@ function Sections({ report, raw }: { report: Report; raw: Record<string, unknown
         {runs.map((each, place) => (
           <Learned key={place} run={each} names={names} />
         ))}
-        {run ? null : <OfAll report={report} names={names} />}
+        {run ? null : <OfAll report={report} names={names} raw={raw} />}
       </div>
       <details>
         <summary className="muted">The report as JSON</summary>
@@ -88,10 +90,12 @@ function Sections({ report, raw }: { report: Report; raw: Record<string, unknown
 }
 
 /** What is said of the tagging as a whole, and of no run alone. */
-function OfAll({ report, names }: { report: Report; names: string[] }) {
+function OfAll({ report, names, raw }: { report: Report; names: string[]; raw: Record<string, unknown> }) {
   const { stability, settling, perClass } = report.parts;
+  const wrongLabels = parseWrongLabels(raw);
   return (
     <>
+      {wrongLabels ? <WrongLabels found={wrongLabels} /> : null}
       {report.notTrainedOn ? <Confusion names={names} evaluation={report.notTrainedOn} title="Held-out probes that no run trained on" /> : null}
       {stability ? <Stability found={stability} /> : null}
       {settling?.epochs.length ? <Settling found={settling} /> : null}
