@@ -16,6 +16,8 @@ FEW_HELD_OUT = 20
 FEWEST_TESTED = 5
 """Held-out probes of a category; of fewer nothing is said but that they are too few."""
 FEW_EPOCHS = 5
+MAY_DIFFER = ("seed", "name", "slot")
+"""Between runs of one tagging: what a user may say in a protocol of their own."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def mixed(setups: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
         What each run was: fields of its protocol and recipe. With one that says nothing at all, nothing is compared.
     """
     told = [(name, setup) for name, setup in setups if setup]
-    fields = dict.fromkeys(field for _, setup in told for field in setup)
+    fields = dict.fromkeys(field for _, setup in told for field in setup if field not in MAY_DIFFER)
     differing = [field for field in fields if len({str(setup.get(field)) for _, setup in told}) > 1]
     if not differing:
         return []

@@ -148,6 +148,45 @@ def test_the_report_counts_the_held_out_probes(tagged):
     assert report["warnings"]  # so few probes: rough
 
 
+def test_the_report_tells_of_seeds_epochs_classes_and_the_suite(tagged):
+    report = tagged.world.tagging(tagged.tagging_id).report
+    tags = tags_of(tagged.world, tagged.tagging_id)
+    assert 0 <= report["stability"]["flip_rate"] <= 1
+    both = set(tagged.train_rows).difference(*map(tagged.sources, tagged.trainings.run_ids))
+    assert report["stability"]["num_examples"] == len(both)
+    assert report["settling"]["epochs"][-1] == NUM_EPOCHS
+    classes = report["per_class"]["classes"]
+    assert {one["name"] for one in classes} <= set(tagged.dataset.class_names)
+    assert sum(one["num_examples"] for one in classes) == len(tags)
+    suspects = sum(tag.suspicion > report["per_class"]["suspect_above"] for tag in tags.values())
+    assert sum(one["num_suspects"] for one in classes) == suspects
+    assert {one["category"] for one in report["suite_fit"]["separability"]} == set(NAMES)
+    assert report["held_out_trained_on"] is True
+    assert report["not_trained_on"] is None
+    assert not any("not made alike" in text for text in report["warnings"])
+
+
+def test_runs_of_another_recipe_are_not_made_alike(tagged):
+    world = tagged.world
+    other = world.train(tagged.dataset, suite=tagged.suite, seeds=(7,), **{"pass": "evaluation"})
+    world.succeed(other.job_id)
+    with world.session() as session:
+        both = [tagged.trainings.run_ids[0], other.run_id]
+        tagging = taggings.create(
+            session,
+            project_id=tagged.dataset.project_id,
+            runs=[runs.get(session, project_id=tagged.dataset.project_id, run_id=run_id) for run_id in both],
+            suite_id=tagged.suite.id,
+            tagger="reference",
+        )
+        taggings.defer_if_ready(session, tagging=tagging)
+    world.succeed(tag_job(world, tagging.id))
+    warnings = world.tagging(tagging.id).report["warnings"]
+    (said,) = [text for text in warnings if "not made alike" in text]
+    assert "pass is training (" in said
+    assert "evaluation (" in said
+
+
 def test_the_plain_scores_are_kept(tagged):
     with tagged.world.session() as session:
         saved = scores.of_runs(session, dataset_id=tagged.dataset.id, run_ids=tagged.trainings.run_ids)

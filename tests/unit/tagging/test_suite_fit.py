@@ -121,6 +121,7 @@ def test_runs_that_were_made_alike_are_not_warned_of():
     assert mixed([("a", one)]) == []
     assert mixed([("a", one), ("b", {})]) == []
     assert mixed([("", {}), ("", {})]) == []
+    assert mixed([("a", one | {"seed": 0}), ("b", one | {"seed": 1})]) == []
 
 
 def test_what_differs_is_named_with_its_runs():
