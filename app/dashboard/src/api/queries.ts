@@ -145,9 +145,9 @@ export function useFacets(tagging: Pick<Tagging, "id" | "state">, state: ListSta
   });
 }
 
-export function useTag(taggingId: number, index: number) {
-  const path = { project: useProject(), tagging_id: taggingId, index };
-  return api.useQuery("get", `${root}/taggings/{tagging_id}/tags/{index}`, { params: { path } }, {
+export function useTag(taggingId: number, index: number, threshold: number | undefined) {
+  const params = { path: { project: useProject(), tagging_id: taggingId, index }, query: { threshold } };
+  return api.useQuery("get", `${root}/taggings/{tagging_id}/tags/{index}`, { params }, {
     placeholderData: keepPreviousData,
   });
 }

@@ -37,8 +37,8 @@ function hash(text: string): number {
 
 const CALIBRATION: Record<string, string> = {
   none: "A ranking, not a probability: worse labels stand higher, but the number does not say how many are wrong.",
-  probes: "A probability, if real errors are like the planted ones.",
-  reviews: "A probability, earned from reviewers' decisions.",
+  probes: "A ranking. The chance beside it is estimated from planted flips: it holds if real errors are like them.",
+  reviews: "A ranking. The chance beside it is estimated from reviewers' decisions, for any kind of error.",
 };
 
 export const calibrationInWords = (calibration: string): string => CALIBRATION[calibration] ?? "";

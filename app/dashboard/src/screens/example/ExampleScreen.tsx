@@ -18,7 +18,8 @@ import { Verdict } from "./Verdict";
 export default function ExampleScreen() {
   const { taggingId, index } = useParams();
   const tagging = useTagging(Number(taggingId));
-  const tag = useTag(Number(taggingId), Number(index));
+  const [params] = useSearchParams();
+  const tag = useTag(Number(taggingId), Number(index), parseListState(params).threshold);
   const failed = tagging.error ? tagging : tag.error ? tag : undefined;
   if (failed) return <Problem error={failed.error} retry={failed.refetch} />;
   if (!tagging.data || !tag.data) return <Skeleton lines={10} />;

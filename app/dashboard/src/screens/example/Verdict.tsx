@@ -39,6 +39,7 @@ export function Verdict({ tag, dataset, sentence }: Props) {
         <div className="verdict-suspicion">
           <h3>Suspicion</h3>
           <SuspicionBar value={tag.suspicion} />
+          {tag.probability_wrong === null ? null : <p>Wrong with a chance of {share(tag.probability_wrong)}</p>}
           <p className="muted small">{calibrationInWords(tag.calibration)}</p>
         </div>
         {tag.displaced ? (
