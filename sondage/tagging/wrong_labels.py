@@ -98,8 +98,8 @@ def _along(
     """P(wrong), its low and its high end at every place of the ranking, all falling.
 
     Where errors are not like flips, low is what the flips say and high counts everything that the model called
-    otherwise. Between them nobody knows: what tags go by is then the low end, or half of the high one if that is more.
-    So it is above a half only where the low end is.
+    otherwise, and evenly what may have escaped it. Between them nobody knows: what tags go by is then the low end, or
+    half of what the model called otherwise if that is more. So it is above a half only where the low end is.
     """
     value = _falling(found.probability_wrong(by_run)[ranked])
     if found.is_uniform or told is None:
@@ -110,9 +110,9 @@ def _along(
         )
         return value, np.minimum(low, value), np.maximum(high, value)
     escaped = max(0.0, told.ceiling - told.share) / max(1e-9, 1 - told.share)
-    contradicted = told.examples + (1 - told.examples) * min(1.0, escaped)
-    high = np.maximum(_falling(contradicted[ranked]), value)
-    return np.maximum(value, high / 2), value, high
+    caught = _falling(told.examples[ranked])
+    high = np.maximum(caught + (1 - caught) * min(1.0, escaped), value)
+    return np.maximum(value, caught / 2), value, high
 
 
 def _summary(
