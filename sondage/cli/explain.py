@@ -19,16 +19,21 @@ def explain(
     run: Annotated[
         str | None, typer.Option(help="Nearest probes in this run; the first that trained the example.")
     ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="That of `sondage tags`: the sentence explains the tag there."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Why an example has its tag and its place: a sentence, and its nearest probes."""
     with connected(context) as client:
         number = client.taggings.number(reference(tagging))
-        found = client.taggings.explanation(number, index, run=None if run is None else reference(run))
+        of_run = None if run is None else reference(run)
+        found = client.taggings.explanation(number, index, run=of_run, threshold=threshold)
         if as_json:
             print_json(found)
         else:
-            _print(client.taggings.tag(number, index), found)
+            _print(client.taggings.tag(number, index, threshold=threshold), found)
 
 
 def _print(tag: Tag, found: Explanation) -> None:

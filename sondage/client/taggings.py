@@ -199,12 +199,22 @@ class Taggings:
         return Reviews(self.number(tagging), self._http)
 
     def explanation(
-        self, tagging: TaggingRef, index: int, *, run: RunRef | None = None, channel: str | None = None
+        self,
+        tagging: TaggingRef,
+        index: int,
+        *,
+        run: RunRef | None = None,
+        channel: str | None = None,
+        threshold: float | None = None,
     ) -> Explanation:
-        """Why an example has its tag: its curve, the bands of the categories, its nearest probes."""
+        """Why an example has its tag: a sentence, its curve, the bands of the categories, its nearest probes.
+
+        The sentence is of all runs that trained the example; `run` and `channel` choose the curves. `threshold` is that
+        of `tags`.
+        """
         path = self._path(self.number(tagging), "tags", index, "explanation")
         run_id = None if run is None else self._runs.number(run)
-        return self._http.get(Explanation, path, run_id=run_id, channel=channel)
+        return self._http.get(Explanation, path, run_id=run_id, channel=channel, threshold=threshold)
 
     def compare(self, tagging: TaggingRef, other: TaggingRef) -> TaggingComparison:
         """What changed from one tagging to another of the same dataset version: tags, ranking, the top of the list."""

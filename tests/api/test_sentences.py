@@ -113,3 +113,31 @@ def test_old_reports_say_no_k_and_are_explained_all_the_same(world: World) -> No
     with transaction(world.database.engine) as session:
         session.execute(update(t.Tagging).values(report={"runs": []}, parameters={"k": 3}))
     assert sum(explained(world, 20)["votes"].values()) == 6
+
+
+def test_the_sentence_explains_the_tag_at_the_threshold_that_is_asked_for(world: World) -> None:
+    """Chances of 0.9 to 0.1 along the list, of which nothing is above 0.95 and all is above 0."""
+    by_evidence(world, 16, -0.4)
+    place = ((np.arange(NUM_TRAIN) + 0.5) / NUM_TRAIN).tolist()
+    chances = np.linspace(0.9, 0.1, NUM_TRAIN).tolist()
+    wrong_labels = {
+        "method": "probes", "is_uniform": True, "threshold": 0.5, "warning": None, "num_examples": NUM_TRAIN,
+        "curve": {"place": place, "probability": chances, "low": chances, "high": chances},
+    }  # fmt: skip
+    categories = [{"name": "prototypical", "wrong_label": False}, {"name": "noisy", "wrong_label": True}]
+    with transaction(world.database.engine) as session:
+        tagging = session.get_one(t.Tagging, world.tagging)
+        tagging.report = (tagging.report or {}) | {"wrong_labels": wrong_labels, "categories": categories}
+    last = "Its place, and not the votes, is why it is tagged noisy."
+    by_votes = [index for index in range(8, 30) if _mostly_right(explained(world, index)["votes"])]
+    assert by_votes
+    for index in by_votes[:4]:
+        assert explained(world, index, "threshold=0")["sentence"].endswith(last)
+        assert not explained(world, index, "threshold=0.95")["sentence"].endswith(last)
+    # The first of the list: wrong by its place, and with half of the votes of no other category unsure.
+    assert "Unsure" not in explained(world, 0)["sentence"]
+    assert "Unsure: its place is not among" in explained(world, 0, "threshold=0.95")["sentence"]
+
+
+def _mostly_right(votes: dict[str, int]) -> bool:
+    return 2 * votes.get("noisy", 0) < sum(votes.values())

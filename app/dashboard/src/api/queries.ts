@@ -152,9 +152,16 @@ export function useTag(taggingId: number, index: number, threshold: number | und
   });
 }
 
-export function useExplanation(taggingId: number, index: number, runId: number | undefined, channel: string) {
+interface Explained {
+  runId: number | undefined;
+  channel: string;
+  /** The sentence says why the tag is what it is at this threshold. */
+  threshold: number | undefined;
+}
+
+export function useExplanation(taggingId: number, index: number, { runId, channel, threshold }: Explained) {
   const path = { project: useProject(), tagging_id: taggingId, index };
-  const params = { path, query: { run_id: runId, channel, k: NUM_NEIGHBOURS } };
+  const params = { path, query: { run_id: runId, channel, threshold, k: NUM_NEIGHBOURS } };
   return api.useQuery("get", `${root}/taggings/{tagging_id}/tags/{index}/explanation`, { params }, {
     ...NEVER_STALE,
     placeholderData: keepPreviousData,

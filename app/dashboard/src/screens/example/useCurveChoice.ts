@@ -4,6 +4,7 @@ import { useSearchParams } from "react-router";
 
 import { useExplanation } from "../../api/queries";
 import type { Explanation, Tagging } from "../../api/types";
+import { parseListState } from "../../lib/listState";
 
 export const CHANNELS = ["loss", "margin"] as const;
 export type Channel = (typeof CHANNELS)[number];
@@ -26,7 +27,8 @@ export function useCurveChoice(tagging: Tagging, index: number): CurveChoice {
   const scale: Scale = params.get("scale") === "log" ? "log" : "linear";
   const wanted = tagging.run_ids.find((id) => String(id) === params.get("run"));
   // Where no run is asked for, the server takes the first that trained on the example.
-  const explanation = useExplanation(tagging.id, index, wanted, channel);
+  const { threshold } = parseListState(params);
+  const explanation = useExplanation(tagging.id, index, { runId: wanted, channel, threshold });
   const runId = wanted ?? explanation.data?.run_id;
 
   const choose: CurveChoice["choose"] = (change) => {
