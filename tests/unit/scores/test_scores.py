@@ -21,10 +21,16 @@ VALUES = hnp.arrays(
 def slowly(name, loss, margin):
     if name == "last_loss":
         return loss[-1]
+    if name == "certainty":
+        loss, margin = loss[2:], margin[2:]
     values = {
         "mean_loss": loss,
         "aum": margin,
         "learnability": [np.exp(-value) for value in loss],
+        "certainty": [
+            float(np.exp(min(0, max(0, -m) - one))) if m == m and one == one else np.nan
+            for one, m in zip(loss, margin, strict=True)
+        ],
     }[name]
     there = [float(value) for value in values if not np.isnan(value)]
     return sum(there) / len(there) if there else np.nan
@@ -45,6 +51,21 @@ def test_chunks_make_no_difference(monkeypatch):
     whole = SCORES["learnability"](Curves({"loss": loss}))
     monkeypatch.setattr("sondage.scores.base._CHUNK_ROWS", 7)
     np.testing.assert_array_equal(SCORES["learnability"](Curves({"loss": loss})), whole)
+
+
+def test_certainty_is_of_the_likeliest_class_whatever_the_label():
+    logits = np.random.default_rng(0).normal(size=(50, 8, 5)) * 3
+    own, chances = logits[..., 0], np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+    curves = Curves({"loss": -np.log(chances[..., 0]), "margin": own - logits[..., 1:].max(axis=2)})
+    wanted = chances.max(axis=2)[:, 4:].mean(axis=1)
+    np.testing.assert_allclose(SCORES["certainty"](curves), wanted, rtol=1e-4)
+
+
+def test_of_a_diverged_epoch_certainty_knows_nothing():
+    curves = Curves(
+        {"loss": [[1.0, np.inf, 0.0], [1.0, np.inf, np.inf]], "margin": [[0.0, -np.inf, 9.0]] * 2}
+    )
+    np.testing.assert_array_equal(SCORES["certainty"](curves), [1.0, np.nan])
 
 
 def test_runs_are_averaged_where_the_row_was_seen():

@@ -49,6 +49,7 @@ const SCORE_MEANING: Record<string, string> = {
   last_loss: "Loss in the last epoch",
   aum: "Area under the margin: mean margin of the given label over the epochs",
   learnability: "Mean probability of the given label over the epochs",
+  certainty: "Mean probability of the likeliest class over the later half of the epochs: foreign inputs have little",
 };
 
 export const scoreMeaning = (method: string): string | undefined => SCORE_MEANING[method];
