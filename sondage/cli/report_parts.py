@@ -16,11 +16,16 @@ def summary(report: Mapping[str, Any]) -> dict[str, object]:
     apart = report.get("not_trained_on")
     found = {
         "accuracy on those not trained on": apart and f"{apart['accuracy']:.3f} of {apart['num_held_out']}",
+        "shares of votes are off by": _off(report.get("reliability")),
         "tags differ between seeds": _flips(report.get("stability")),
         "tags settled": _settled(report.get("settling")),
         "suspects": _suspects(report.get("per_class")),
     }
     return {name: said for name, said in found.items() if said}
+
+
+def _off(found: Mapping[str, Any] | None) -> str | None:
+    return f"{found['error']:.1%}, on average" if found and found["error"] is not None else None
 
 
 def _flips(found: Mapping[str, Any] | None) -> str | None:

@@ -10,6 +10,7 @@ from sondage.probes.suite import Category
 from sondage.tagging.contamination import contamination
 from sondage.tagging.per_class import per_class
 from sondage.tagging.prepare import Prepared
+from sondage.tagging.reliability import reliability
 from sondage.tagging.settling import settling
 from sondage.tagging.stability import Tagged, draw_sample, flips, floor_from_probes
 from sondage.tagging.suite_fit import mixed, separability, too_few, too_short
@@ -73,6 +74,7 @@ def report_parts(outcome: Outcome) -> tuple[dict[str, Any], list[str]]:
         outcome.displaced,
     )
     parts = {
+        "reliability": reliability(outcome.runs, outcome.of_probes, names),
         "stability": _stability(outcome, names, sample),
         "settling": settled,
         "per_class": per_class(

@@ -112,6 +112,10 @@ def with_parts(fake: Fake, num_classes: int) -> None:
             "num_sampled": 5000, "num_epochs": 30, "share_needed": 0.95, "settled_after": 14,
             "epochs": [1, 8, 13, 14, 30], "share_equal": [0.4, 0.8, 0.94, 0.96, 1.0],
         },
+        "reliability": {
+            "error": 0.044,
+            "bins": [{"low": 0.8, "high": 1.0, "num": 417, "mean_share": 0.92, "share_right": 0.86}],
+        },
         "per_class": per_class(labels, tag, suspicion, suggested, NAMES, names),
     }  # fmt: skip
 
@@ -135,6 +139,9 @@ def test_what_is_said_of_the_tagging_as_a_whole(page: Page, fake: Fake) -> None:
     )
     apart = page.get_by_role("region", name="Held-out probes that no run trained on").get_by_role("cell")
     expect(apart).to_have_text(["70 %7", "30 %3", "50 %5", "50 %5"])
+    votes = page.get_by_role("region", name="Calibration of the votes")
+    expect(votes).to_contain_text("off by 4.4 % on average")
+    expect(votes.locator("tbody tr")).to_have_text("80 % to 100 %41792 %86 %")
     rows = page.get_by_role("region", name="Per class").locator("tbody tr")
     expect(rows).to_have_count(10)
     expect(rows.first).to_contain_text("species 009")

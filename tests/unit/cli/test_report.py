@@ -36,10 +36,12 @@ def test_one_line_each() -> None:
             "settling": SETTLING,
             "not_trained_on": {"accuracy": 0.5, "num_held_out": 30},
             "per_class": {"num_examples": 200, "num_suspects": 30},
+            "reliability": {"error": 0.0437, "bins": []},
         }
     )
     assert said == {
         "accuracy on those not trained on": "0.500 of 30",
+        "shares of votes are off by": "4.4%, on average",
         "tags differ between seeds": "12.5% of 1,200; 8.0% by another draw of probes alone",
         "tags settled": "at epoch 14 of 30",
         "suspects": "30 of 200 (15.0%)",

@@ -12,7 +12,7 @@ test("parts as report_parts.py writes them", () => {
 });
 
 test("an older report has none of them", () => {
-  expect(parseParts({})).toEqual({ stability: undefined, settling: undefined, perClass: undefined });
+  expect(parseParts({})).toEqual({ reliability: undefined, stability: undefined, settling: undefined, perClass: undefined });
 });
 
 test("when tags settled, in words", () => {

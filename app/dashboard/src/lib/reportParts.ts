@@ -49,7 +49,13 @@ export interface PerClass {
   pairs: Pair[];
 }
 
+export interface Reliability {
+  error: number | null;
+  bins: { low: number; high: number; num: number; mean_share: number; share_right: number }[];
+}
+
 export interface ReportParts {
+  reliability: Reliability | undefined;
   stability: Stability | undefined;
   settling: Settling | undefined;
   perClass: PerClass | undefined;
@@ -57,6 +63,7 @@ export interface ReportParts {
 
 export function parseParts(report: Record<string, unknown>): ReportParts {
   return {
+    reliability: part(report.reliability) as Reliability | undefined,
     stability: part(report.stability) as Stability | undefined,
     settling: part(report.settling) as Settling | undefined,
     perClass: part(report.per_class) as PerClass | undefined,

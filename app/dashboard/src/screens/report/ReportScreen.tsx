@@ -17,6 +17,7 @@ import { Confusion } from "./Confusion";
 import { Learned } from "./Learned";
 import { Pairs, PerClass } from "./PerClass";
 import { PerCategory } from "./PerCategory";
+import { Reliability } from "./Reliability";
 import { Settling } from "./Settling";
 import { Stability } from "./Stability";
 import { WrongLabels } from "./WrongLabels";
@@ -91,12 +92,13 @@ function Sections({ report, raw }: { report: Report; raw: Record<string, unknown
 
 /** What is said of the tagging as a whole, and of no run alone. */
 function OfAll({ report, names, raw }: { report: Report; names: string[]; raw: Record<string, unknown> }) {
-  const { stability, settling, perClass } = report.parts;
+  const { reliability, stability, settling, perClass } = report.parts;
   const wrongLabels = parseWrongLabels(raw);
   return (
     <>
       {wrongLabels ? <WrongLabels found={wrongLabels} /> : null}
       {report.notTrainedOn ? <Confusion names={names} evaluation={report.notTrainedOn} title="Held-out probes that no run trained on" /> : null}
+      {reliability?.bins.length ? <Reliability found={reliability} /> : null}
       {stability ? <Stability found={stability} /> : null}
       {settling?.epochs.length ? <Settling found={settling} /> : null}
       {perClass?.classes.length ? <PerClass found={perClass} /> : null}
