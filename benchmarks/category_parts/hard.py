@@ -26,13 +26,13 @@ def hard_examples(cell: Cell) -> Mask:
     return mask
 
 
-def measure(cell: Cell, split: SecondSplit | None) -> dict[str, Figures]:
+def measure(cell: Cell, split: SecondSplit) -> dict[str, Figures]:
     """How each number finds the wrong labels among the hard examples."""
     hard = hard_examples(cell)
     return {name: figures(values[hard], cell.wrong[hard]) for name, values in measures(cell, split).items()}
 
 
-def measures(cell: Cell, split: SecondSplit | None) -> dict[str, AnyArray]:
+def measures(cell: Cell, split: SecondSplit) -> dict[str, AnyArray]:
     """High is suspicious. Shape (N,) each."""
     votes = tag_runs(cell.run_curves, cell.definition, cell.num_examples, tagger="reference")
     ours = tag_runs(cell.run_curves, cell.definition, cell.num_examples)
@@ -49,11 +49,10 @@ def measures(cell: Cell, split: SecondSplit | None) -> dict[str, AnyArray]:
     found["aum, the milder seed"] = np.fmin(one, other)
     found["aum, less the seeds' difference"] = found["aum"] - np.nan_to_num(np.abs(one - other))
     found["votes: noisy in all seeds first"] = found["votes: P(noisy)"] + _noisy_in_all(votes)
-    if split is not None:
-        found["second-split forgetting"] = -split.forgotten.astype(np.float64)
-        found["second-split margin"] = -split.margin
-        found["evidence and second-split margin"] = _ranks(evidence) + _ranks(-split.margin)
-        found["aum and second-split margin"] = _ranks(found["aum"]) + _ranks(-split.margin)
+    found["second-split forgetting"] = -split.forgotten.astype(np.float64)
+    found["second-split margin"] = -split.margin
+    found["evidence and second-split margin"] = _ranks(evidence) + _ranks(-split.margin)
+    found["aum and second-split margin"] = _ranks(found["aum"]) + _ranks(-split.margin)
     return found
 
 
@@ -69,15 +68,14 @@ def tag_table(cell: Cell) -> list[list[str]]:
 
 
 def figure_table(per_cell: dict[str, dict[str, Figures]], figure: str) -> list[list[str]]:
-    """A line per measure, a column per cell and their mean; – where it was not measured."""
-    names = list(dict.fromkeys(name for found in per_cell.values() for name in found))
-    lines = [["among the hard examples", *per_cell, "mean"]]
-    for name in names:
-        values = [asdict(found[name])[figure] if name in found else None for found in per_cell.values()]
-        known = [value for value in values if value is not None]
-        mean = f"{np.mean(known):.3f}" if len(known) == len(values) else f"({np.mean(known):.3f})"
-        lines.append([name, *("–" if value is None else f"{value:.3f}" for value in values), mean])
-    return lines
+    """A line per measure, a column per cell and their mean; the best mean first."""
+    names = next(iter(per_cell.values()))
+    values = {name: [asdict(found[name])[figure] for found in per_cell.values()] for name in names}
+    lines = [
+        [name, *(f"{value:.3f}" for value in values[name]), f"{np.mean(values[name]):.3f}"]
+        for name in sorted(values, key=lambda name: -np.mean(values[name]))
+    ]
+    return [["among the hard examples", *per_cell, "mean"], *lines]
 
 
 def _noisy(result: TaggingResult) -> AnyArray:

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.category_parts import foreign, hard
 from benchmarks.category_parts.rows import FOREIGN, kinds
-from benchmarks.category_parts.second_split import _forgotten, second_split
+from benchmarks.category_parts.second_split import SecondSplit, _forgotten, second_split
 from benchmarks.category_parts.typical import agreement
 from benchmarks.truth_parts.rows import DataRow, take
 from worker.data.noise import plant_noise
@@ -50,8 +50,9 @@ def test_the_hard_ones_are_the_worst_fifth_by_mean_loss(make_cell) -> None:
     assert chosen.sum() == 40
     loss = np.nanmean([run["loss"].mean(axis=1) for run in cell.examples], axis=0)
     assert loss[chosen].min() >= loss[~chosen].max()
-    found = hard.measure(cell, None)
-    assert "second-split margin" not in found
+    split = SecondSplit(np.where(cell.wrong, 1, 5), np.where(cell.wrong, -1.0, 1.0))
+    found = hard.measure(cell, split)
+    assert found["second-split margin"].auroc == found["second-split forgetting"].auroc == 1
     assert all(0 <= one.auroc <= 1 for one in found.values())
 
 
