@@ -33,15 +33,15 @@ class TagThreshold:
         only votes.
     calibration : str
         Of the tagging: `none`, `probes` or `reviews`.
-    cut : Cut, optional
-        What is tagged as wrong; None for tags by votes.
+    threshold : float, optional
+        None for tags by votes.
     moved : Moved, optional
         Where tags differ from those that were written.
     """
 
     estimate: Mapping[str, Any] | None
     calibration: str
-    cut: Cut | None
+    threshold: float | None
     moved: Moved | None
 
     @classmethod
@@ -66,9 +66,9 @@ class TagThreshold:
         if estimate is None or (asked is None and written is None):
             return cls(estimate, tagging.calibration, None, None)
         threshold = THRESHOLD if asked is None else asked
-        cut = cut_at(estimate, threshold, int(estimate["num_examples"]))
         as_written = written is not None and reviewed is None and threshold == written["threshold"]
-        return cls(estimate, tagging.calibration, cut, None if as_written else _moved(cut, report, tagging))
+        moved = None if as_written else _moved(_cut(estimate, threshold), report, tagging)
+        return cls(estimate, tagging.calibration, threshold, moved)
 
     def number(self, tag: t.Tag) -> int:
         """The category that a tag counts as; −1 is `unsure`."""
@@ -87,16 +87,21 @@ class TagThreshold:
 
     def effect(self) -> ThresholdEffect | None:
         """In numbers; None for tags by votes."""
-        if self.cut is None:
+        if self.estimate is None or self.threshold is None:
             return None
+        cut = _cut(self.estimate, self.threshold)
         return ThresholdEffect(
-            threshold=self.cut.threshold,
-            num_wrong=self.cut.num,
-            precision=self.cut.precision,
-            precision_low=self.cut.precision_low,
-            precision_high=self.cut.precision_high,
-            recall=self.cut.recall,
+            threshold=cut.threshold,
+            num_wrong=cut.num,
+            precision=cut.precision,
+            precision_low=cut.precision_low,
+            precision_high=cut.precision_high,
+            recall=cut.recall,
         )
+
+
+def _cut(estimate: Mapping[str, Any], threshold: float) -> Cut:
+    return cut_at(estimate, threshold, int(estimate["num_examples"]))
 
 
 def _moved(cut: Cut, report: Mapping[str, Any], tagging: t.Tagging) -> Moved:

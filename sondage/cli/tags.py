@@ -80,7 +80,7 @@ def tags(
         elif chosen is Format.table:
             _print(found)
             if threshold is not None:
-                note(_effect(found))
+                note(effect_in_words(found))
         else:
             _export(found, chosen, output)
 
@@ -135,7 +135,7 @@ def _row(tag: Tag) -> tuple[object, ...]:
     )
 
 
-def _effect(found: Tags) -> str:
+def effect_in_words(found: Tags) -> str:
     """What the threshold does to the whole list, in a sentence."""
     effect = found.facets().threshold
     if effect is None:

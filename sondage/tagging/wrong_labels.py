@@ -34,6 +34,7 @@ from sondage.tagging.probe_calibration import (
 from sondage.types import AnyArray, PerRow, Rows
 
 NUM_KNOTS = 200
+MOST_FITTED = 20_000
 TOO_FEW = (
     f"Fewer than {FEWEST_PROBES} flipped labels are planted in these runs: nothing says how likely a label is wrong, "
     "and tags go by votes. Plant the default suite, or review a sample of 100."
@@ -101,16 +102,16 @@ def _along(
     otherwise, and evenly what may have escaped it. Between them nobody knows: what tags go by is then the low end, or
     half of what the model called otherwise if that is more. So it is above a half only where the low end is.
     """
-    value = _falling(found.probability_wrong(by_run)[ranked])
+    value = falling(found.probability_wrong(by_run)[ranked])
     if found.is_uniform or told is None:
         ends = found.like_flips + NORMAL_90 * found.deviation * np.array([-1.0, 1.0])
         low, high = (
-            _falling(found.probability_wrong(by_run, like_flips=float(np.clip(end, 0, 1)))[ranked])
+            falling(found.probability_wrong(by_run, like_flips=float(np.clip(end, 0, 1)))[ranked])
             for end in ends
         )
         return value, np.minimum(low, value), np.maximum(high, value)
     escaped = max(0.0, told.ceiling - told.share) / max(1e-9, 1 - told.share)
-    caught = _falling(told.examples[ranked])
+    caught = falling(told.examples[ranked])
     high = np.maximum(caught + (1 - caught) * min(1.0, escaped), value)
     return np.maximum(value, caught / 2), value, high
 
@@ -212,12 +213,21 @@ def _curve(value: AnyArray, low: AnyArray, high: AnyArray) -> dict[str, list[flo
     }
 
 
-def _falling(values: AnyArray) -> AnyArray:
-    """The nearest values that never rise along the ranking, by isotonic regression. NaN takes no part."""
+def falling(values: AnyArray) -> AnyArray:
+    """The nearest values that never rise along the ranking, by isotonic regression. NaN takes no part.
+
+    Of long rankings means of neighbours are taken first: at most `MOST_FITTED` of them.
+    """
     from sklearn.isotonic import IsotonicRegression
 
-    place, known = np.arange(len(values)), np.isfinite(values)
-    if not known.any():
+    if not np.isfinite(values).any():
         return np.zeros(len(values))
+    size = -(-len(values) // MOST_FITTED)
+    starts = np.arange(0, len(values), size)
+    known = np.add.reduceat(np.isfinite(values).astype(np.float64), starts)
+    total = np.add.reduceat(np.nan_to_num(values), starts)
+    there = known > 0
     regression = IsotonicRegression(increasing=False, out_of_bounds="clip")
-    return np.asarray(regression.fit(place[known], values[known]).predict(place), dtype=np.float64)
+    regression.fit(starts[there], total[there] / known[there], sample_weight=known[there])
+    fitted = np.asarray(regression.predict(starts), dtype=np.float64)
+    return np.repeat(fitted, size)[: len(values)]

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.isotonic import IsotonicRegression
 
 from sondage.curves import Curves
 from sondage.tagging.cut import cut_at
 from sondage.tagging.error_families import flip_rows, likely_flips
 from sondage.tagging.prepare import prepare
 from sondage.tagging.tag import RunCurves, tag_runs
+from sondage.tagging.wrong_labels import falling
 
 NUM = 2_000
 
@@ -106,3 +108,17 @@ def test_without_flips_tags_go_by_votes_and_nothing_is_estimated(world, suite):
     runs = [world.run(slot, definition=without) for slot in (0, 1)]
     told = tag_runs(runs, without, 800).report.to_dict()["wrong_labels"]
     assert (told["method"], told["share_wrong"], told["top_lists"]) == ("votes", None, [])
+
+
+def test_long_rankings_are_fitted_by_means_of_neighbours() -> None:
+    """Against the whole: the same within what a neighbour changes, the same mean, NaN left out."""
+    rng = np.random.default_rng(0)
+    values = np.clip(1 - np.arange(45_000) / 20_000, 0, 1) * rng.random(45_000)
+    values[::7] = np.nan
+    found = falling(values)
+    assert (np.diff(found) <= 0).all()
+    place, known = np.arange(len(values)), np.isfinite(values)
+    whole = IsotonicRegression(increasing=False).fit_transform(place[known], values[known])
+    assert found[known].mean() == pytest.approx(whole.mean(), abs=1e-4)
+    assert np.abs(found[known] - whole).mean() < 1e-3
+    assert (falling(np.full(3, np.nan)) == 0).all()
