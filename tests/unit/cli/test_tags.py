@@ -22,9 +22,8 @@ class _Counted:
 
 
 def _said(**changes: Any) -> str:
-    whole: dict[str, Any] = {
-        "threshold": 0.9, "num_wrong": 12, "precision": 0.951, "precision_low": 0.9, "precision_high": 1.0, "recall": 0.5,
-    }  # fmt: skip
+    whole: dict[str, Any] = {"threshold": 0.9, "num_wrong": 12, "recall": 0.5}
+    whole |= {"precision": 0.951, "precision_low": 0.9, "precision_high": 1.0}
     return effect_in_words(cast(Tags, _Counted(ThresholdEffect(**whole | changes))))
 
 
