@@ -59,7 +59,10 @@ def print_classes(report: Mapping[str, Any]) -> None:
     if not found or not found["classes"]:
         return
     worst = found["classes"][: min(CLASSES_SHOWN, found["num_worst"])]
-    tags = list(dict.fromkeys(name for one in worst for name in one["tags"]))
+    there = {name for one in worst for name in one["tags"]}
+    known = [str(category["name"]) for category in report.get("categories", [])]
+    # The server's JSON keeps no order of names.
+    tags = [name for name in known if name in there] + sorted(there.difference(known))
     rows = [
         (one["name"], one["num_examples"], one["share_suspects"], *(one["tags"].get(name) for name in tags))
         for one in worst

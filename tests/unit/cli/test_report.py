@@ -67,6 +67,13 @@ def test_the_worst_classes_and_pairs(capsys: pytest.CaptureFixture[str]) -> None
     assert "class 0 " not in out
     assert "The 10 worst of 100 classes; --json has all of them." in out
     assert "class 4 → class 5" in out
+    categories = [{"name": name, "wrong_label": None} for name in ("twin", "noisy", "ant")]
+    ordered = classes(100)
+    for one in ordered["classes"]:  # type: ignore[attr-defined]  # a list
+        one["tags"] = {"unsure": 0.1, "noisy": 0.5, "twin": 0.4}
+    out = printed({"per_class": ordered, "categories": categories}, capsys)
+    head = next(line for line in out.splitlines() if "given label" in line)
+    assert head.split()[-3:] == ["twin", "noisy", "unsure"]
     out = printed({"per_class": classes(500)}, capsys)
     assert "The 10 worst of 500 classes; --json has the worst and the best of them." in out
     few = printed({"per_class": classes(6)}, capsys)
