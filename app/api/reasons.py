@@ -82,9 +82,11 @@ def _all_flipped(definition: SuiteDefinition) -> bool:
 
 def _grounds(view: TagView, tag: Tag, run_ids: Sequence[int], predicted: Sequence[Sequence[int]]) -> Grounds:
     against, for_label = _pairs(view, tag.label, _other(tag.label, predicted))
+    margin = _share_beyond(view, "aum", tag.index)
     return Grounds(
-        margin_below=_share_beyond(view, "aum", tag.index),
-        loss_above=_share_beyond(view, "mean_loss", tag.index),
+        margin_below=margin,
+        # A look at every example: only where it is said.
+        loss_above=_share_beyond(view, "mean_loss", tag.index) if margin is None else None,
         agreement=_agreement(view, run_ids, tag.index),
         against=against,
         for_label=for_label,
