@@ -1,6 +1,6 @@
 """Calibration from probes, and tags by a threshold: is what a tagging says before any review true?
 
-    python -m benchmarks.probe_calibration CELLS [--rows fashion trec] [--noise uniform20 …] [--check]
+    python -m benchmarks.probe_calibration CELLS [--rows fashion trec] [--noise uniform20 …] [--out FILE] [--check]
 
 CELLS is a cache of benchmarks/truth.py. Of each trained cell: the share of wrong labels, true and estimated, with its
 90 % interval; the expected calibration error (15 bins) of P(wrong); the precision of the first n·share of the list and
@@ -26,6 +26,7 @@ from benchmarks.truth_parts.cells import Cell, find_cells, load_cell
 from sondage.tagging.cut import cut_at
 from sondage.tagging.tag import tag_runs
 
+FAMILIES = ("uniform", "likely", "ceiling")
 MOST_ECE, SHARE_WITHIN, PRECISION_WITHIN, MOST_TAGGED = 0.03, 0.02, 0.03, 0.02
 
 
@@ -116,6 +117,35 @@ def _line(one: Figures) -> str:
     )
 
 
+def _tables(found: list[Figures]) -> str:
+    """Markdown: cells with uniform noise, and the others."""
+    uniform = [one for one in found if "/uniform" in one.cell]
+    lines = [
+        "| cell | share | estimated | ECE | first ½ n·share | estimated | first n·share | estimated | tagged: precision, recall | missed |",  # noqa: E501  # a row of a table
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for one in uniform:
+        lists = [f"{t:.2f} | {e:.2f}" for t, e in zip(one.precision, one.estimated_precision, strict=True)]
+        estimated = "–" if one.estimated is None else f"{one.estimated:.3f}"
+        lines.append(
+            f"| {one.cell} | {one.share:.2f} | {estimated} ({one.low:.3f} to {one.high:.3f}) | {one.ece:.3f} | "
+            f"{' | '.join(lists)} | {_pair(one)} | {', '.join(one.missed)} |"
+        )
+    lines += ["", "| cell | share | uniform | likely | ceiling | tagged | of them wrong, recall | missed |"]
+    lines.append("|---|---|---|---|---|---|---|---|")
+    for one in (one for one in found if one not in uniform):
+        shares = [f"{one.families[n]:.3f}" if n in one.families else "–" for n in FAMILIES]
+        lines.append(
+            f"| {one.cell} | {one.share:.2f} | {' | '.join(shares)} | {one.tagged:.3f} | {_pair(one)} | "
+            f"{', '.join(one.missed)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _pair(one: Figures) -> str:
+    return ", ".join("–" if v is None else f"{v:.2f}" for v in (one.tag_precision, one.tag_recall))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -123,6 +153,7 @@ def main() -> int:
     parser.add_argument("cells", type=Path)
     parser.add_argument("--rows", nargs="+", default=["fashion", "trec"])
     parser.add_argument("--noise", nargs="+", default=["*"])
+    parser.add_argument("--out", type=Path, help="write the tables to this file")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a bar is missed")
     arguments = parser.parse_args()
     found = []
@@ -130,6 +161,8 @@ def main() -> int:
         for path in (p for noise in arguments.noise for p in find_cells(arguments.cells, row, noise, "?")):
             found.append(figures_of(load_cell(path)))
             print(_line(found[-1]), flush=True)
+    if arguments.out:
+        arguments.out.write_text(_tables(found))
     missed = [f"{one.cell}: {', '.join(one.missed)}" for one in found if one.missed]
     print(json.dumps({"benchmark": "probe_calibration", "cells": [asdict(one) for one in found]}))
     return 1 if not found or (arguments.check and missed) else 0

@@ -97,3 +97,16 @@ def test_a_training_is_followed_and_aborted(page: Page, served_demo: Demo) -> No
     row.get_by_role("button", name="Abort").click()
     expect(row).to_contain_text("aborted", timeout=15_000)
     assert served_demo.client.runs.get(started.runs[0].id).state == "aborted"
+
+
+def test_the_slider_goes_by_what_the_flips_say(page: Page, served_demo: Demo) -> None:
+    number = served_demo.tagging.id
+    assert served_demo.client.taggings.report(number).report["wrong_labels"]["method"] == "probes"
+    effect = served_demo.client.taggings.tags(number, threshold=0.02).facets().threshold
+    assert effect is not None
+    assert effect.num_wrong > 0
+    page.goto(f"{served_demo.url}/projects/default/taggings/{number}")
+    group = page.get_by_role("group", name="Tagged as wrong")
+    group.get_by_role("slider").press("End")
+    expect(group).to_contain_text(f"{effect.num_wrong:,} with a chance above 0.02")
+    expect(page.get_by_role("button", name="noisy")).to_contain_text(f"{effect.num_wrong:,}")
