@@ -84,11 +84,11 @@ def figures_of(cell: Cell) -> Figures:
         float(wrong[inside].sum() / wrong.sum()) if wrong.any() else None,
         float((result.tag == -1).mean()),
     )
-    found.missed = _missed(cell.noise, found)
+    found.missed = missed_by(cell.noise, found)
     return found
 
 
-def _missed(noise: str, found: Figures) -> list[str]:
+def missed_by(noise: str, found: Figures) -> list[str]:
     if noise == "clean":
         return ["tagged"] if found.tagged > MOST_TAGGED else []
     if not noise.startswith("uniform"):
@@ -117,7 +117,7 @@ def _line(one: Figures) -> str:
     )
 
 
-def _tables(found: list[Figures]) -> str:
+def tables(found: list[Figures]) -> str:
     """Markdown: cells with uniform noise, and the others."""
     uniform = [one for one in found if "/uniform" in one.cell]
     lines = [
@@ -162,7 +162,7 @@ def main() -> int:
             found.append(figures_of(load_cell(path)))
             print(_line(found[-1]), flush=True)
     if arguments.out:
-        arguments.out.write_text(_tables(found))
+        arguments.out.write_text(tables(found))
     missed = [f"{one.cell}: {', '.join(one.missed)}" for one in found if one.missed]
     print(json.dumps({"benchmark": "probe_calibration", "cells": [asdict(one) for one in found]}))
     return 1 if not found or (arguments.check and missed) else 0
