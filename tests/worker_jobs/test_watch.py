@@ -64,11 +64,11 @@ def silence(session: Session, worker_id: int, seconds: float) -> None:
     session.execute(statement, {"seconds": seconds, "id": worker_id})
 
 
-def held_by(database: Database, worker_id: int) -> int:
+def held_by(database: Database, worker_id: int, kind: str = "register") -> int:
     """A job whose entry this worker has fetched."""
     with transaction(database.engine) as session:
         project = projects.ensure(session)
-        job = jobs.create(session, project_id=project.id, kind="register", arguments={})
+        job = jobs.create(session, project_id=project.id, kind=kind, arguments={})
         statement = text(
             "UPDATE procrastinate.procrastinate_jobs SET status = 'doing', worker_id = :worker"
             " WHERE lock = 'job/' || :job"
@@ -97,6 +97,26 @@ def test_a_silent_workers_job_is_offered_again_at_the_second_look(database, watc
     assert entries(database, job_id) == ["todo"]
     look(watch, clock, 3)
     assert entries(database, job_id) == ["todo"]
+
+
+def test_taggings_have_a_queue_of_their_own_and_are_rescued_from_it(database, watch, clock):
+    job_id = held_by(database, registered(database, silent_seconds=STALLED + 1), "tag")
+    look(watch, clock, 2)
+    assert entries(database, job_id) == ["todo"]
+    query = text("SELECT queue_name FROM procrastinate.procrastinate_jobs WHERE lock = 'job/' || :job")
+    with transaction(database.engine) as session:
+        assert session.scalar(query, {"job": str(job_id)}) == jobs.TAG_QUEUE
+
+
+def test_signs_of_life_are_given_for_every_queue(database, supervisor, clock):
+    numbers = [registered(database, silent_seconds=100) for _ in range(2)]
+    look(Watch(database, supervisor.settings, supervisor, lambda: numbers), clock)
+    query = text(
+        "SELECT count(*) FROM procrastinate.procrastinate_workers"
+        " WHERE id = ANY(:ids) AND last_heartbeat > now() - interval '5 seconds'"
+    )
+    with transaction(database.engine) as session:
+        assert session.scalar(query, {"ids": numbers}) == 2
 
 
 def test_a_living_workers_job_is_left_alone(database, watch, clock):
