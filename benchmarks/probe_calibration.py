@@ -26,7 +26,7 @@ from benchmarks.truth_parts.cells import Cell, find_cells, load_cell
 from sondage.tagging.cut import cut_at
 from sondage.tagging.tag import tag_runs
 
-FAMILIES = ("uniform", "likely", "ceiling")
+FAMILIES = ("uniform", "likely", "habit", "ceiling")
 MOST_ECE, SHARE_WITHIN, PRECISION_WITHIN, MOST_TAGGED = 0.03, 0.02, 0.03, 0.02
 
 
@@ -131,8 +131,11 @@ def tables(found: list[Figures]) -> str:
             f"| {one.cell} | {one.share:.2f} | {estimated} ({one.low:.3f} to {one.high:.3f}) | {one.ece:.3f} | "
             f"{' | '.join(lists)} | {_pair(one)} | {', '.join(one.missed)} |"
         )
-    lines += ["", "| cell | share | uniform | likely | ceiling | tagged | of them wrong, recall | missed |"]
-    lines.append("|---|---|---|---|---|---|---|---|")
+    lines += [
+        "",
+        "| cell | share | uniform | likely | habit | ceiling | tagged | of them wrong, recall | missed |",
+    ]
+    lines.append("|---|---|---|---|---|---|---|---|---|")
     for one in (one for one in found if one not in uniform):
         shares = [f"{one.families[n]:.3f}" if n in one.families else "–" for n in FAMILIES]
         lines.append(

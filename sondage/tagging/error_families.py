@@ -32,6 +32,10 @@ LIKELY = (
     "True if errors are like flips to the class that the model finds likeliest beside the given one: as by people who "
     "mistake one class for another, on any input."
 )
+HABIT = (
+    "True if classes that are merely alike are confused as often one way as the other, so that what goes one way only "
+    "among the worst tenth is wrong: as by people who label one class as another by habit."
+)
 CEILING = (
     "True if everything is wrong that the model called otherwise early in the training, and if no more errors escape "
     "it so than are caught. Hard examples that are right count as wrong here."
@@ -47,7 +51,7 @@ class Family:
 
     Parameters
     ----------
-    name : {"uniform", "likely", "ceiling"}
+    name : {"uniform", "likely", "habit", "ceiling"}
     share : float
         0…1, of the examples.
     num_flips : int
@@ -124,6 +128,7 @@ def families(
     scores: Sequence[RunScores],
     likely: Sequence[AnyArray],
     told: Contradiction | None,
+    share_by_habit: float = 0.0,
 ) -> list[Family]:
     """The families that there are enough probes for, from few assumptions on to the widest.
 
@@ -137,6 +142,8 @@ def families(
         Scores of the likely flips alone, per run.
     told : Contradiction, optional
         Not where nothing was predicted.
+    share_by_habit : float
+        Mean of P(wrong) by flips and one-way pairs; 0 where no pair goes one way.
     """
     out = [Family("uniform", found.share_wrong, found.num_flips, UNIFORM)]
     num_likely = sum(len(of_run) for of_run in likely)
@@ -145,6 +152,8 @@ def families(
         # Of sources that are believed: their flips are wrong, so nothing is to be corrected.
         by_likely = calibrate_by_probes(restricted, num_classes=found.num_classes).like_flips
         out.append(Family("likely", min(1.0, by_likely), num_likely, LIKELY))
+    if share_by_habit > 0:
+        out.append(Family("habit", share_by_habit, found.num_flips, HABIT))
     if told is not None:
         highest = max(told.ceiling, *(family.share for family in out))
         out.append(Family("ceiling", highest, num_likely or found.num_flips, CEILING))

@@ -23,6 +23,7 @@ from sondage.tagging.error_families import (
     likely_flips,
 )
 from sondage.tagging.evidence import evidence_of_run
+from sondage.tagging.habits import chance_by_habit
 from sondage.tagging.prepare import Prepared
 from sondage.tagging.probe_calibration import (
     FEWEST_PROBES,
@@ -70,22 +71,35 @@ def estimate(
     if sum(int(mask.sum()) for mask in flips) < FEWEST_PROBES or num_classes < 2 or not len(ranked):
         return _by_votes(suspicion[ranked])
     rows = [evidence_of_run(run) for run in runs]
-    num = len(order)
-    scores = [
-        RunScores(np.where(run.trained, of_run[:num], np.nan), of_run[run.probes.row[mask]])
-        for run, of_run, mask in zip(runs, rows, flips, strict=True)
-    ]
+    scores = _scores(runs, rows, flips)
     found = calibrate_by_probes(scores, num_classes=num_classes)
     likely = likely_flips(runs, flips)
     told = contradiction(runs, flips, likely) if all("predicted" in run.curves for run in runs) else None
+    by_run = _by_run(runs, rows)
+    habit = chance_by_habit(runs)
+    by_either = np.fmax(found.probability_wrong(by_run), habit)
     of_likely = [of_run[run.probes.row[mask]] for run, of_run, mask in zip(runs, rows, likely, strict=True)]
-    possible = families(found, scores, of_likely, told)
-    seen = np.logical_or.reduce([run.trained for run in runs])
-    by_run = [
-        np.where(run.trained | ~seen, of_run[:num], np.nan) for run, of_run in zip(runs, rows, strict=True)
-    ]
-    along = _along(found, by_run, told, ranked)
+    share_by_habit = float(by_either[ranked].mean()) if habit.any() else 0.0
+    possible = families(found, scores, of_likely, told, share_by_habit)
+    along = _along(found, by_run, told, by_either, ranked)
     return _summary(found, possible, *along)
+
+
+def _scores(runs: Sequence[Prepared], rows: Sequence[AnyArray], flips: Sequence[AnyArray]) -> list[RunScores]:
+    """Of the examples that each run trained, and of its flips."""
+    return [
+        RunScores(np.where(run.trained, of_run[: len(run.trained)], np.nan), of_run[run.probes.row[mask]])
+        for run, of_run, mask in zip(runs, rows, flips, strict=True)
+    ]
+
+
+def _by_run(runs: Sequence[Prepared], rows: Sequence[AnyArray]) -> list[AnyArray]:
+    """Of the examples by the runs that trained them; by those that only scored them where none did."""
+    seen = np.logical_or.reduce([run.trained for run in runs])
+    return [
+        np.where(run.trained | ~seen, of_run[: len(seen)], np.nan)
+        for run, of_run in zip(runs, rows, strict=True)
+    ]
 
 
 def calibration_of(found: Mapping[str, Any] | None) -> str:
@@ -94,13 +108,18 @@ def calibration_of(found: Mapping[str, Any] | None) -> str:
 
 
 def _along(
-    found: ProbeCalibration, by_run: Sequence[AnyArray], told: Contradiction | None, ranked: Rows
+    found: ProbeCalibration,
+    by_run: Sequence[AnyArray],
+    told: Contradiction | None,
+    by_either: AnyArray,
+    ranked: Rows,
 ) -> tuple[AnyArray, AnyArray, AnyArray]:
     """P(wrong), its low and its high end at every place of the ranking, all falling.
 
-    Where errors are not like flips, low is what the flips say and high counts everything that the model called
-    otherwise, and evenly what may have escaped it. Between them nobody knows: what tags go by is then the low end, or
-    half of what the model called otherwise if that is more. So it is above a half only where the low end is.
+    Where errors are not like flips, low is what the flips and one-way pairs say (`by_either`), and high counts
+    everything that the model called otherwise, and evenly what may have escaped it. Between them nobody knows: what
+    tags go by is then the low end, or half of what the model called otherwise if that is more. So it is above a half
+    only where the low end is.
     """
     value = falling(found.probability_wrong(by_run)[ranked])
     if found.is_uniform or told is None:
@@ -110,6 +129,7 @@ def _along(
             for end in ends
         )
         return value, np.minimum(low, value), np.maximum(high, value)
+    value = falling(by_either[ranked])
     escaped = max(0.0, told.ceiling - told.share) / max(1e-9, 1 - told.share)
     caught = falling(told.examples[ranked])
     high = np.maximum(caught + (1 - caught) * min(1.0, escaped), value)
@@ -167,8 +187,8 @@ def _warning(low: float, high: float) -> str:
     return (
         "What looks wrong here does not look like planted flips. Either errors were made where it is hard, or hard "
         f"examples are right: curves do not tell which. So {low:.1%} to {high:.1%} of the labels are wrong, depending "
-        "on what errors are like, and only what looks like a flip is tagged as wrong. Review a sample of 100: from "
-        "then on shares, precisions and tags hold for any kind of error."
+        "on what errors are like, and only what looks like a flip or a habit is tagged as wrong. Review a sample of "
+        "100: from then on shares, precisions and tags hold for any kind of error."
     )
 
 

@@ -12,6 +12,7 @@ from sklearn.isotonic import IsotonicRegression
 from sondage.curves import Curves
 from sondage.tagging.cut import cut_at
 from sondage.tagging.error_families import flip_rows, likely_flips
+from sondage.tagging.habits import chance_by_habit
 from sondage.tagging.prepare import prepare
 from sondage.tagging.tag import RunCurves, tag_runs
 from sondage.tagging.wrong_labels import falling
@@ -64,7 +65,7 @@ def _with_hard_ones(world, suite) -> list[RunCurves]:
         channels["loss"][hard] += np.linspace(0, 0.6, len(hard))[:, None]
         channels["margin"] = 1.4 - channels["loss"]
         seen = channels["predicted"] >= 0
-        other = (run.labels[:, None] + 1) % 4
+        other = (run.labels + np.arange(len(run.labels)) % 2 * 2 + 1)[:, None] % 4
         channels["predicted"] = np.where(
             seen, np.where(channels["loss"] < 1.4, run.labels[:, None], other), -1
         )
@@ -122,3 +123,39 @@ def test_long_rankings_are_fitted_by_means_of_neighbours() -> None:
     assert found[known].mean() == pytest.approx(whole.mean(), abs=1e-4)
     assert np.abs(found[known] - whole).mean() < 1e-3
     assert (falling(np.full(3, np.nan)) == 0).all()
+
+
+def _with_a_habit(world) -> tuple[list[RunCurves], np.ndarray]:
+    """150 examples of class 0 are labelled 1 by habit, and learned like hard ones, which are confused both ways."""
+    rng = np.random.default_rng(1)
+    chosen = rng.choice(np.flatnonzero((world.labels == 1) & (world.kinds == "easy")), 150, replace=False)
+    kinds = np.full(NUM, "easy")
+    kinds[rng.permutation(NUM)[:60]] = "hard"
+    kinds[chosen] = "hard"
+    runs = []
+    for slot in (0, 1):
+        run = replace(world, kinds=kinds).run(slot)
+        predicted = run.curves["predicted"].copy()
+        wrong_ones = (predicted >= 0) & (predicted != run.labels[:, None])
+        predicted = np.where(wrong_ones, (run.labels[:, None] + 2) % 4, predicted)
+        predicted[chosen] = np.where(wrong_ones[chosen], 0, predicted[chosen])
+        runs.append(
+            replace(run, curves=Curves({**run.curves.channels, "predicted": predicted.astype(np.int64)}))
+        )
+    return runs, chosen
+
+
+def test_a_pair_that_goes_one_way_is_tagged_though_it_does_not_look_like_flips(many, suite):
+    world, _ = many
+    runs, chosen = _with_a_habit(world)
+    chance = chance_by_habit(prepare(runs, suite, NUM, 0))
+    against = np.flatnonzero(chance)
+    assert len(against) > 30
+    assert np.isin(against, chosen).mean() > 0.9
+    assert chance[against].min() > 0.7
+    result, told = _told(runs, suite)
+    assert told["warning"]
+    assert "habit" in {family["name"] for family in told["families"]}
+    noisy = np.flatnonzero(np.array(result.tag_names()) == "noisy")
+    assert np.isin(noisy, chosen).mean() > 0.7
+    assert len(noisy) > 20

@@ -40,5 +40,5 @@ def test_each_bar_is_missed_by_what_misses_it(make_cell: Callable[..., Cell]) ->
     assert missed_by("clean", replace(good, tagged=0.03)) == ["tagged"]
     page = tables([good, replace(good, cell="made/pairs20/seed0")])
     rows = [line for line in page.splitlines() if line.startswith("| made/")]
-    assert [row.count("|") for row in rows] == [11, 9]
+    assert [row.count("|") for row in rows] == [11, 10]
     assert not np.isnan(good.ece)
