@@ -49,7 +49,8 @@ def _first_epochs(session: Session, body: TaggingCreate, found: list[Run]) -> in
     least, run = min(zip(done, found, strict=True), key=lambda one: one[0])
     if least == 0:
         raise Conflict(
-            f"Run {run.id} ({run.name}) has completed no epoch yet, so there is nothing to tag by: ask again later."
+            f"Run {run.id} ({run.name}) has completed no epoch yet, so there is nothing to tag by: "
+            + ("leave it out, or ask again later." if max(done) else "ask again later.")
         )
     epochs = least if body.epochs is None else body.epochs
     if epochs > least:

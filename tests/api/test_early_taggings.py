@@ -58,6 +58,8 @@ def test_before_the_first_epoch_there_is_nothing_to_tag_by(world: World) -> None
     for body in ({"now": True}, {"epochs": 1}):
         refused = world.post("/taggings", 409, json={"run_ids": [started["id"]], **body})
         assert "no epoch yet" in refused["detail"]
+        both = [world.runs[0], started["id"]]
+        assert "leave it out" in world.post("/taggings", 409, json={"run_ids": both, **body})["detail"]
 
 
 def test_all_epochs_of_finished_runs_are_a_tagging_like_any_other(world: World) -> None:

@@ -121,7 +121,7 @@ export function useChanges(taggingId: number, otherId: number, tag: string | und
 
 export function useScores(datasetId: number | undefined) {
   const path = { project: useProject() };
-  const params = { path, query: { dataset_id: datasetId ?? 0, limit: 100 } };
+  const params = { path, query: { dataset_id: datasetId ?? 0, limit: 1000 } };
   return api.useQuery("get", `${root}/scores`, { params }, { enabled: datasetId !== undefined });
 }
 
