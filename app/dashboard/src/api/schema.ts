@@ -2243,7 +2243,7 @@ export interface components {
             } | null;
             /**
              * Probability Wrong
-             * @description Chance that the given label is wrong, by the newest calibration; null without one.
+             * @description Chance that the given label is wrong, by the newest reviews or else by the planted flips; null where neither can tell.
              */
             probability_wrong?: number | null;
             /**
@@ -2560,7 +2560,7 @@ export interface components {
             } | null;
             /**
              * Probability Wrong
-             * @description Chance that the given label is wrong, by the newest calibration; null without one.
+             * @description Chance that the given label is wrong, by the newest reviews or else by the planted flips; null where neither can tell.
              */
             probability_wrong?: number | null;
             /**
