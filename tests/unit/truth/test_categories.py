@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from benchmarks import categories
 from benchmarks.category_parts import foreign, hard
 from benchmarks.category_parts.rows import FOREIGN, kinds
 from benchmarks.category_parts.second_split import SecondSplit, _forgotten, second_split
@@ -72,3 +75,17 @@ def test_mislabelled_digits_are_forgotten_first(digits: DataRow, tmp_path) -> No
     assert found.forgotten.max() <= 5  # four epochs, and one more for what was kept
     again = second_split(tmp_path / "split.npz", row, given, 0)
     np.testing.assert_array_equal(again.margin, found.margin)
+
+
+def test_what_is_not_in_the_data_folder_is_left_out(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("sys.argv", ["categories", str(tmp_path), "--cache", str(tmp_path / "cache")])
+    threads = torch.get_num_threads()
+    try:
+        assert categories.main() == 1
+    finally:
+        torch.set_num_threads(threads)
+    said = capsys.readouterr().out
+    for name in ("cifar10_train.parquet", "mnist.npz", "trec.parquet"):
+        assert f"{tmp_path / name} is not there" in said
+    assert json.loads(said.splitlines()[-1]) == {"benchmark": "categories", "quick": False}
+    assert not (tmp_path / "cache").exists()
