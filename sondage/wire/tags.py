@@ -21,7 +21,8 @@ class Tag(Answer):
     calibration: Calibration
     probability_wrong: float | None = Field(
         default=None,
-        description="Chance that the given label is wrong, by the newest reviews or else by the planted flips; null where "
+        description="Chance that the given label is wrong, by the newest reviews or else by the "
+        "planted flips; null where "
         "neither can tell.",
     )
     position: int = Field(description="Place in the suspicious list, 0 worst.")
