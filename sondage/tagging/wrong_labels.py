@@ -35,6 +35,7 @@ from sondage.tagging.probe_calibration import (
 from sondage.types import AnyArray, PerRow, Rows
 
 NUM_KNOTS = 200
+SHORTEST_LIST = 20
 MOST_FITTED = 20_000
 TOO_FEW = (
     f"Fewer than {FEWEST_PROBES} flipped labels are planted in these runs: nothing says how likely a label is wrong, "
@@ -194,7 +195,7 @@ def _warning(low: float, high: float) -> str:
 
 def _top_lists(share: float, value: AnyArray | None, low: AnyArray, high: AnyArray) -> list[dict[str, Any]]:
     about = max(1, round(share * len(low)))
-    sizes = sorted({k for k in (*TOP_LISTS, about, 2 * about) if k <= len(low)})
+    sizes = sorted({k for k in (*TOP_LISTS, about, 2 * about) if SHORTEST_LIST <= k <= len(low)})
     return [
         {
             "k": k,

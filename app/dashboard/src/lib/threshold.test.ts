@@ -14,7 +14,7 @@ test("a step is the nearest threshold, and steps go from sure to complete", () =
 test("what is estimated is told, and what is not known is said to be", () => {
   expect(effectInWords(effect)).toBe("1,234 with a chance above 0.9. About 95 % of them are wrong. 50 % of all wrong labels are among them.");
   const range = effectInWords({ ...effect, precision: null, recall: null });
-  expect(range).toContain("90 % to 98 % of them are wrong, depending");
+  expect(range).toContain("1,234 examples. 90 % to 98 % of them are wrong, depending");
   expect(effectInWords({ ...effect, precision: null, precision_low: null, precision_high: null, recall: null })).toContain("not known");
-  expect(effectInWords({ ...effect, num_wrong: 0 })).toBe("None has a chance above 0.9.");
+  expect(effectInWords({ ...effect, num_wrong: 0 })).toBe("None.");
 });

@@ -1,7 +1,7 @@
 /** The threshold of P(wrong) as a slider: its steps, and in words what one of them does. */
 
 import type { ThresholdEffect } from "../api/types";
-import { count, share } from "./format";
+import { count, plural, share } from "./format";
 
 /** From sure to complete. */
 export const THRESHOLDS = [0.99, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02];
@@ -13,8 +13,9 @@ export function stepOf(threshold: number): number {
 }
 
 export function effectInWords(effect: ThresholdEffect): string {
-  const said = [`${count(effect.num_wrong)} with a chance above ${effect.threshold}.`];
-  if (effect.num_wrong === 0) return `None has a chance above ${effect.threshold}.`;
+  if (effect.num_wrong === 0) return "None.";
+  // Without a precision the place on the slider is no chance.
+  const said = [effect.precision === null ? `${plural(effect.num_wrong, "example")}.` : `${count(effect.num_wrong)} with a chance above ${effect.threshold}.`];
   if (effect.precision !== null) said.push(`About ${share(effect.precision)} of them are wrong.`);
   else if (effect.precision_low !== null && effect.precision_high !== null)
     said.push(`${share(effect.precision_low)} to ${share(effect.precision_high)} of them are wrong, depending on what errors are like: review 100.`);
