@@ -87,7 +87,7 @@ def _grounds(view: TagView, tag: Tag, run_ids: Sequence[int], predicted: Sequenc
         margin_below=margin,
         # A look at every example: only where it is said.
         loss_above=_share_beyond(view, "mean_loss", tag.index) if margin is None else None,
-        agreement=_agreement(view, run_ids, tag.index),
+        left_out=_left_out(view, run_ids, tag.index),
         against=against,
         for_label=for_label,
     )
@@ -106,22 +106,23 @@ def _share_beyond(view: TagView, method: str, index: int) -> float | None:
     return float(better.sum() / (len(known) - 1))
 
 
-def _agreement(view: TagView, run_ids: Sequence[int], index: int) -> float | None:
-    """Mean over the runs of the tagging that looked at the features, those too in which the example was displaced."""
-    looks = [_looks(view, run_id, index) for run_id in run_ids]
-    known = [value for run in looks for value in run if np.isfinite(value)]
+def _left_out(view: TagView, run_ids: Sequence[int], index: int) -> float | None:
+    """Mean over the runs of the look that counts, of those too in which the example was displaced."""
+    counts: Sequence[Mapping[str, Any]] = (view.tagging.report or {}).get("evidence") or []
+    found = [
+        _looked(view, run_id, of_run["look_epoch"], index)
+        for run_id, of_run in zip(run_ids, counts, strict=False)
+        if of_run["look_epoch"] is not None
+    ]
+    known = [value for value in found if np.isfinite(value)]
     return float(np.mean(known)) if known else None
 
 
-def _looks(view: TagView, run_id: int, index: int) -> list[float]:
+def _looked(view: TagView, run_id: int, position: int, index: int) -> float:
     first = view.tagging.parameters.get(taggings.EPOCHS)
-    closed = curves.closed_epochs(view.session, run_id=run_id, first=first)
-    looked = curves.epochs_of_channel(view.session, run_id=run_id, channel="agreement")
-    epochs = [epoch for epoch in looked if epoch in closed]
-    if not epochs:
-        return []
-    found = curves.read_rows(view.session, run_id=run_id, channel="agreement", rows=[index], epochs=epochs)
-    return [float(value) for value in found[0]]
+    epoch = curves.closed_epochs(view.session, run_id=run_id, first=first)[position]
+    found = curves.read_rows(view.session, run_id=run_id, channel="left_out", rows=[index], epochs=[epoch])
+    return float(found[0, 0])
 
 
 def _other(given: int, predicted: Sequence[Sequence[int]]) -> int | None:

@@ -34,8 +34,8 @@ class CellRun:
     ----------
     curves : RunCurves
         Channels `loss`, `margin`, `predicted` (rows, epochs) as the product records them in the training pass;
-        displaced examples are not seen. Labels, the probes that were planted, the displaced rows, and the agreement of
-        neighbours (not in cells that were trained before 2026-11-21, 16:30).
+        displaced examples are not seen. Labels, the probes that were planted, the displaced rows, and the
+        left-out margins of three epochs.
     extra : Curves
         What the product does not record: `el2n`, ‖p − onehot(y)‖₂, and `runner_up`, the class of the largest logit but
         the given label's; from the same training pass.
@@ -194,7 +194,7 @@ def _run_arrays(run: CellRun) -> dict[str, AnyArray]:
         "logits": run.logits.astype(np.float16),
         "features": run.features.astype(np.float16),
         "validation_accuracy": run.validation_accuracy,
-        **({} if curves.agreement is None else {"agreement": curves.agreement.astype(np.float32)}),
+        **{f"look_{epoch}": margins.astype(np.float32) for epoch, margins in curves.looks.items()},
     }
 
 
@@ -210,7 +210,11 @@ def _run(stored: Any, prefix: str, seed: int) -> CellRun:
             probes=probes,
             displaced=array("displaced"),
             name=f"{prefix[:-1]} of seed {seed}",
-            agreement=array("agreement") if prefix + "agreement" in stored.files else None,
+            looks={
+                int(name.rpartition("_")[2]): np.asarray(stored[name])
+                for name in stored.files
+                if name.startswith(prefix + "look_")
+            },
         ),
         extra=Curves({name: array(name) for name in _EXTRA}),
         logits=array("logits").astype(np.float32),

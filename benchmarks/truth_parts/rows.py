@@ -97,6 +97,29 @@ def _pictures(path: Path, name: str) -> DataRow:
     return _split(name, "image", (train, train_labels), (test, test_labels), 10, 4_000, num_epochs=12)
 
 
+def _letters(folder: Path) -> DataRow:
+    """4,000 of the 20,800 test pictures of EMNIST's letters, 12 epochs."""
+    with np.load(folder / "emnist_letters_test.npz") as stored:
+        pictures, labels = stored["x_test"][..., None], stored["y_test"].astype(np.int64)
+    held = np.arange(len(labels)) % 10 == 0
+    parts = (pictures[~held], labels[~held]), (pictures[held], labels[held])
+    return _split("letters", "image", *parts, 26, 4_000, num_epochs=12)
+
+
+def _garments(folder: Path) -> DataRow:
+    """Pictures of Fashion-MNIST's classes 5…9 as 128 features of a convnet that was trained on classes 0…4 alone."""
+    with np.load(folder / "fashion_mnist.npz") as stored:
+        train, test = stored["x_train"][..., None], stored["x_test"][..., None]
+        train_labels, test_labels = stored["y_train"].astype(np.int64), stored["y_test"].astype(np.int64)
+    rng = np.random.Generator(np.random.Philox(SUBSET_SEED))
+    others = rng.permutation(np.flatnonzero(train_labels < 5))[:10_000]
+    mine = rng.permutation(np.flatnonzero(train_labels >= 5))[: 5_000 + NUM_OUTSIDE]
+    held = np.flatnonzero(test_labels >= 5)
+    features = embed((train[others], train_labels[others]), [train[mine], test[held]], SUBSET_SEED)
+    parts = (features[0], train_labels[mine] - 5), (features[1], test_labels[held] - 5)
+    return _split("garments", "vector", *parts, 5, 5_000)
+
+
 def _cifar10(folder: Path) -> DataRow:
     """4,000 of the 50,000 train pictures, 12 epochs."""
     train = _coded_pictures(folder / "cifar10_train.parquet", np.arange(10), 4_000 + NUM_OUTSIDE)
@@ -145,6 +168,8 @@ def _adult(folder: Path) -> DataRow:
 ROWS: dict[str, Callable[[Path], DataRow]] = {
     "fashion": _fashion,
     "trec": _trec,
+    "letters": _letters,
+    "garments": _garments,
     "mnist": _mnist,
     "cifar10": _cifar10,
     "sst2": _sst2,
@@ -154,6 +179,8 @@ ROWS: dict[str, Callable[[Path], DataRow]] = {
 FILES = {
     "fashion": ("fashion_mnist.npz",),
     "trec": ("trec.parquet",),
+    "letters": ("emnist_letters_test.npz",),
+    "garments": ("fashion_mnist.npz",),
     "mnist": ("mnist.npz",),
     "cifar10": ("cifar10_train.parquet", "cifar10_test.parquet"),
     "sst2": ("sst2.parquet",),
@@ -161,7 +188,7 @@ FILES = {
     "adult": ("adult.parquet",),
 }
 """What each reads from the data folder."""
-DEVELOPMENT = ("fashion", "trec")
+DEVELOPMENT = ("fashion", "trec", "letters", "garments")
 CONFIRMATION = ("mnist", "cifar10", "sst2", "vectors")
 REPORTED = ("adult",)
 

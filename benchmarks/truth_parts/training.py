@@ -24,7 +24,7 @@ from sondage.probes.plan import ProbePlan, plan_probes
 from sondage.probes.suite import SuiteDefinition, default_suite
 from sondage.recipe import Recipe, default_recipe
 from sondage.recorder import MemorySink, Metrics, Recorder
-from sondage.tagging.agreement import look_epoch
+from sondage.tagging.left_out import look_epochs
 from sondage.tagging.tag import RunCurves
 from sondage.torch import EpochBuffer
 from sondage.types import AnyArray, Labels
@@ -96,7 +96,7 @@ def train_run(
             probes=plan.probes(len(row)),
             displaced=data.displaced_rows,
             name=f"slot {slot}",
-            agreement=sink.channels[look_epoch(recipe.num_epochs)]["agreement"][kept],
+            looks={epoch: sink.channels[epoch]["left_out"][kept] for epoch in look_epochs(recipe.num_epochs)},
         ),
         extra=Curves({name: np.stack(values, axis=1)[kept] for name, values in recorder.extra.items()}),
         logits=logits,

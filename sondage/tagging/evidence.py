@@ -1,14 +1,17 @@
 """⑤ Evidence against each given label, from what training recorded: the order of the default tagger.
 
-Three things, in standard deviations of the examples: a low mean margin; neighbours in the model's own features whose
-labels are others; and a pair of labels (given, predicted) that the worst examples have much more often than its
-reverse, as when one class was labelled as another by habit. Chosen and weighed on Fashion-MNIST and TREC under nine
-kinds of noise (docs/benchmarks/truth.md); none of it is fitted to the data at hand.
+Three things, in standard deviations of the examples: a low margin while the model trained, in the epochs in which
+known wrong labels stand out; a low margin by a classifier that was fitted without the example, on the model's own
+features; and a pair of labels (given, predicted) that the worst examples have much more often than its reverse, as when
+one class was labelled as another by habit. Chosen and weighed on four data sets under eight kinds of noise
+(docs/benchmarks/truth.md). Of the data at hand only the known wrong labels, which a suite plants, have a say: in which
+epochs count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +21,10 @@ from sondage.tagging.prepare import Prepared
 from sondage.tagging.suggest import most_frequent_other
 from sondage.types import AnyArray, Labels, Mask, Rows
 
-AGREEMENT_WEIGHT = 0.4
+SEPARATION_POWER = 4
+FEWEST_KNOWN_WRONG = 5
+"""With fewer the epochs all count alike."""
+LEFT_OUT_WEIGHT = 1.0
 PAIR_WEIGHT = 0.8
 SHARE_OF_SUSPECTS = 0.1
 """The worst examples, whose pairs are counted; more of them bring in hard examples that are right."""
@@ -29,6 +35,7 @@ LEAST_LOG_RATIO = 1.5
 """A pair counts where it is e^1.5 = 4.5 times as frequent as its reverse: classes that are merely alike are confused in
 both directions."""
 LEAST_DEVIATIONS = 3.0
+_CHUNK_ROWS = 65_536
 
 
 def evidence(runs: Sequence[Prepared]) -> AnyArray:
@@ -37,8 +44,8 @@ def evidence(runs: Sequence[Prepared]) -> AnyArray:
     Parameters
     ----------
     runs : sequence of Prepared
-        Their channel `margin`, or else `loss`; `predicted` for the pairs, in every run or in none; `agreement` where it
-        is known.
+        Their channel `margin`, or else `loss`; `predicted` for the pairs, in every run or in none; `looks` and
+        `known_wrong` where there are any.
 
     Returns
     -------
@@ -49,9 +56,9 @@ def evidence(runs: Sequence[Prepared]) -> AnyArray:
     num_examples = len(runs[0].trained)
     trained = [run.trained for run in runs]
     bad = _standardised(mean_where_trained([_badness(run)[:num_examples] for run in runs], trained))
-    # A run that did not train an example looks at it out of sample, which is as good as a look can be.
-    disagreement = _standardised(mean_over_runs([_disagreement(run)[:num_examples] for run in runs]))
-    found = bad + AGREEMENT_WEIGHT * np.nan_to_num(disagreement)
+    # A look leaves the example out, whether or not the run trained it.
+    left_out = _standardised(mean_over_runs([_left_out(run)[:num_examples] for run in runs]))
+    found = bad + LEFT_OUT_WEIGHT * np.nan_to_num(left_out)
     if all("predicted" in run.curves for run in runs):
         given = runs[0].labels[:num_examples]
         predicted = [run.curves["predicted"][:num_examples] for run in runs]
@@ -65,7 +72,53 @@ def evidence_of_run(run: Prepared) -> AnyArray:
 
     NaN where the run has no curve. For comparing flips with examples (`sondage.tagging.probe_calibration`).
     """
-    return np.asarray(_badness(run) + AGREEMENT_WEIGHT * np.nan_to_num(_disagreement(run)))
+    return np.asarray(_badness(run) + LEFT_OUT_WEIGHT * np.nan_to_num(_left_out(run)))
+
+
+def separation(run: Prepared, channel: str) -> AnyArray:
+    """In which epochs known wrong labels stand out from the examples: d′, shape (epochs,), 0 and above.
+
+    The difference of the means over the root of the mean variance, of the channel `margin` or `loss`. It falls once the
+    model has learned the wrong labels by heart. Zeros where fewer than 5 wrong labels are known.
+    """
+    values = run.curves[channel]
+    if len(run.known_wrong) < FEWEST_KNOWN_WRONG:
+        return np.zeros(values.shape[1])
+    mean, variance = _moments(values, np.flatnonzero(run.trained))
+    of_wrong, their_variance = _moments(values, run.known_wrong)
+    towards = of_wrong - mean if channel == "loss" else mean - of_wrong
+    return np.maximum(0, towards / np.sqrt((variance + their_variance) / 2 + 1e-12))
+
+
+def epoch_weights(separations: AnyArray) -> AnyArray:
+    """Weights of the epochs, sum 1, shape (epochs,): the fourth power of the separation; equal where there is none."""
+    powers = separations**SEPARATION_POWER
+    whole = powers.sum()
+    return np.asarray(powers / whole if whole > 0 else np.full(len(powers), 1 / len(powers)))
+
+
+def chosen_look(run: Prepared) -> int | None:
+    """The epoch whose look counts: where known wrong labels stand out most; without any the first, as the safest."""
+    if not run.looks:
+        return None
+    separations = separation(run, _channel(run))
+    return max(sorted(run.looks), key=lambda epoch: separations[epoch])
+
+
+def what_counts(runs: Sequence[Prepared]) -> list[dict[str, Any]]:
+    """Per run the separation and weight of each epoch, and the look that counts. JSON-able; epochs from 0."""
+    found = []
+    for run in runs:
+        separations = separation(run, _channel(run))
+        found.append(
+            {
+                "run": run.name,
+                "separation": separations.round(3).tolist(),
+                "weights": epoch_weights(separations).round(4).tolist(),
+                "look_epoch": chosen_look(run),
+            }
+        )
+    return found
 
 
 def one_way_pairs(given: Labels, other: Rows, suspicion: AnyArray) -> AnyArray:
@@ -103,20 +156,50 @@ def one_way_pairs(given: Labels, other: Rows, suspicion: AnyArray) -> AnyArray:
     return out
 
 
+def _channel(run: Prepared) -> str:
+    return "margin" if "margin" in run.curves else "loss"
+
+
 def _badness(run: Prepared) -> AnyArray:
-    """Less the mean margin, or else the mean loss, standardised by the examples that the run trained. Shape (rows,)."""
-    by_loss = _standardised(run.curves["loss"].mean(axis=1, dtype=np.float64), run.trained)
+    """Less the mean margin, weighted by epochs, or else the mean loss, standardised by what the run trained."""
     if "margin" not in run.curves:
-        return by_loss
-    by_margin = _standardised(-run.curves["margin"].mean(axis=1, dtype=np.float64), run.trained)
-    return np.asarray(np.where(np.isnan(by_margin), by_loss, by_margin))
+        return _standardised(_weighted(run, "loss"), run.trained)
+    by_margin = _standardised(-_weighted(run, "margin"), run.trained)
+    unknown = np.isnan(by_margin)
+    if unknown.any():
+        by_margin[unknown] = _standardised(_weighted(run, "loss"), run.trained)[unknown]
+    return by_margin
 
 
-def _disagreement(run: Prepared) -> AnyArray:
-    """Standardised likewise; NaN where nobody looked. Shape (rows,)."""
-    if run.agreement is None:
+def _weighted(run: Prepared, channel: str) -> AnyArray:
+    """Mean over the epochs by their weights, shape (rows,)."""
+    weights = epoch_weights(separation(run, channel))
+    values = run.curves[channel]
+    return np.concatenate(
+        [values[start : start + _CHUNK_ROWS] @ weights for start in range(0, len(values), _CHUNK_ROWS)]
+    )
+
+
+def _left_out(run: Prepared) -> AnyArray:
+    """Less the left-out margin of the look that counts, standardised likewise; NaN where nobody looked."""
+    look = chosen_look(run)
+    if look is None:
         return np.full(run.num_rows, np.nan)
-    return _standardised(-run.agreement.astype(np.float64), run.trained)
+    return _standardised(-run.looks[look].astype(np.float64), run.trained)
+
+
+def _moments(values: AnyArray, rows: Rows) -> tuple[AnyArray, AnyArray]:
+    """Mean and variance of the finite values of some rows, each of shape (epochs,)."""
+    num, total, squares = np.zeros((3, values.shape[1]))
+    for start in range(0, len(rows), _CHUNK_ROWS):
+        part = values[rows[start : start + _CHUNK_ROWS]].astype(np.float64)
+        there = np.isfinite(part)
+        part[~there] = 0
+        num += there.sum(axis=0)
+        total += part.sum(axis=0)
+        squares += np.square(part).sum(axis=0)
+    mean = total / np.maximum(num, 1)
+    return mean, np.maximum(0, squares / np.maximum(num, 1) - mean**2)
 
 
 def _standardised(values: AnyArray, trained: Mask | None = None) -> AnyArray:

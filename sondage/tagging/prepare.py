@@ -35,6 +35,7 @@ class Prepared:
     """A run that is ready to be tagged: filled curves, and all of its probes, each with a curve.
 
     `trained` (bool, shape (N,)) are the examples it trained on; others have a curve if they were scored all the same.
+    `looks` are left-out margins by epoch; `known_wrong` the rows of fit probes whose label is wrong.
     `untrained` are held-out known examples among these: they tell how well a tagger does out of sample.
     """
 
@@ -44,7 +45,8 @@ class Prepared:
     probes: Probes
     trained: Mask
     warnings: list[str] = field(default_factory=list)
-    agreement: AnyArray | None = None
+    looks: Mapping[int, AnyArray] = field(default_factory=dict)
+    known_wrong: Rows = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     untrained: Probes = field(default_factory=Probes.of)
 
     @property
@@ -68,7 +70,12 @@ def prepare(
     filled = _with_shared_categories(filled)
     for run in filled:
         _check_categories(run)
-    return filled
+    wrong = [category.name for category in definition.used_categories() if category.wrong_label]
+    return [replace(run, known_wrong=_fit_rows(run.probes, wrong)) for run in filled]
+
+
+def _fit_rows(probes: Probes, categories: Sequence[str]) -> Rows:
+    return probes.take((probes.role == "fit") & np.isin(probes.category, categories)).row
 
 
 def _fill(run: RunCurves, num_examples: int) -> Prepared:
@@ -92,7 +99,7 @@ def _fill(run: RunCurves, num_examples: int) -> Prepared:
         probes=run.probes.take(known),
         trained=trained[:num_examples],
         warnings=warnings,
-        agreement=run.agreement,
+        looks=run.looks,
         untrained=run.probes.take(apart),
     )
 

@@ -48,15 +48,15 @@ class Grounds:
         0…1: share of the examples whose mean margin is higher.
     loss_above : float, optional
         0…1: share of the examples whose mean loss is lower; used where no margin was recorded.
-    agreement : float, optional
-        −1…1: of its neighbours in feature space (`sondage.tagging.agreement`), the mean over the looks.
+    left_out : float, optional
+        Left-out margin (`sondage.tagging.left_out`), the mean over the runs.
     against, for_label : Pair, optional
         A pair that goes one way: that of this example, or its reverse.
     """
 
     margin_below: float | None = None
     loss_above: float | None = None
-    agreement: float | None = None
+    left_out: float | None = None
     against: Pair | None = None
     for_label: Pair | None = None
 
@@ -250,12 +250,11 @@ def _grounds(grounds: Grounds) -> tuple[list[str], list[str]]:
             speaking.append(
                 f"mean loss lower than that of {_percent(1 - grounds.loss_above)} of the examples"
             )
-    if grounds.agreement is not None:
-        # Share for its own label less that of the best other one: below 0 less than half is for its own.
-        if grounds.agreement < 0:
-            against.append("its neighbours in feature space mostly have other labels")
-        elif grounds.agreement > 0.5:
-            speaking.append("its neighbours in feature space mostly have its label")
+    if grounds.left_out is not None:
+        if grounds.left_out < 0:
+            against.append("a classifier fitted without it on the model's features gives it another class")
+        elif grounds.left_out > 0.5:
+            speaking.append("a classifier fitted without it on the model's features gives it its label")
     if grounds.against is not None:
         against.append(_pair(grounds.against))
     if grounds.for_label is not None:

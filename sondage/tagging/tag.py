@@ -21,7 +21,7 @@ from sondage.scores.mean_loss import mean_loss
 from sondage.tagging.consensus import Consensus, consensus
 from sondage.tagging.cut import cut_at, tags_at
 from sondage.tagging.evaluate import Report, evaluate
-from sondage.tagging.evidence import evidence
+from sondage.tagging.evidence import evidence, what_counts
 from sondage.tagging.prepare import Prepared, prepare
 from sondage.tagging.reference import ReferenceTagger, roughness, usual_k
 from sondage.tagging.report_parts import Outcome, report_parts
@@ -50,8 +50,9 @@ class RunCurves:
         Indices of the examples whose place a made probe took.
     name : str
         For the report.
-    agreement : float array, shape (rows,), optional
-        −1…1 (`sondage.tagging.agreement`); NaN where nobody looked.
+    looks : mapping of int to float array, shape (rows,)
+        By position among the epochs of `curves`, left-out margins of that epoch (`sondage.tagging.left_out`); NaN where
+        nobody looked.
     other_splits : int64 array
         Indices of examples that are not of the train split: scored, if they have a curve, and not trained.
     setup : mapping
@@ -63,7 +64,7 @@ class RunCurves:
     probes: Probes
     displaced: Rows
     name: str = ""
-    agreement: AnyArray | None = None
+    looks: Mapping[int, AnyArray] = field(default_factory=dict)
     other_splits: Rows = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     setup: Mapping[str, Any] = field(default_factory=dict)
 
@@ -97,7 +98,7 @@ class TaggingResult:
         Per run those that were used, the chosen ones included.
     report : Report
     consensus : Consensus
-        In how many of the runs that trained an example its tag is the same.
+        In how many of the runs that trained an example their votes alone give its tag.
     """
 
     categories: tuple[Category, ...]
@@ -218,6 +219,7 @@ def tag_runs(
         seed=seed,
     )
     parts, doubts = report_parts(outcome)
+    parts["evidence"] = what_counts(prepared) if tagger == "evidence" else None
     return TaggingResult(
         categories=categories,
         probabilities=probabilities,

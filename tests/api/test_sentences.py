@@ -60,26 +60,27 @@ def test_without_a_suspicion_there_is_no_place(read_world: World) -> None:
 PAIR = {"given": 0, "given_name": "cat", "suggested": 1, "suggested_name": "dog", "num": 41, "num_reverse": 2}
 
 
-def by_evidence(world: World, index: int, agreement: float) -> None:
+def by_evidence(world: World, index: int, left_out: float) -> None:
     """As by the tagger `evidence` with k = 4: a report, a look at the features, and dogs predicted for one cat."""
     report = {
         "runs": [{"k": 4}, {"k": 4}],
+        "evidence": [{"look_epoch": 1}, {"look_epoch": None}],
         "per_class": {"pairs": [{**PAIR, "one_way": True}, {**PAIR, "given": 2, "one_way": False}]},
     }
     with transaction(world.database.engine) as session:
         change = update(t.Tagging).where(t.Tagging.id == world.tagging)
         session.execute(change.values(tagger="evidence", report=report))
         for slot, run in enumerate(world.runs):
-            looks = np.full(N + NUM_MADE, agreement, np.float32)
+            looks = np.full(N + NUM_MADE, left_out, np.float32)
             _, predicted = curves_of(slot)
             predicted[index] = 1
             curves.write_epoch(
-                session, run_id=run, epoch=1, channels={"agreement": looks, "predicted": predicted[:, 1]}
+                session, run_id=run, epoch=1, channels={"left_out": looks, "predicted": predicted[:, 1]}
             )
 
 
 def test_by_evidence_it_says_what_the_order_rests_on(world: World) -> None:
-    by_evidence(world, 16, agreement=-0.4)
+    by_evidence(world, 16, left_out=-0.4)
     found = explained(world, 16)
     assert sum(found["votes"].values()) == 8
     said = found["sentence"]
@@ -91,14 +92,14 @@ def test_by_evidence_it_says_what_the_order_rests_on(world: World) -> None:
         f"lower than that of {higher:.0%}" if higher >= 0.5 else f"higher than that of {1 - higher:.0%}"
     )
     assert f"margin {direction[:-1]} %" in said
-    assert "neighbours in feature space mostly have other labels" in said
+    assert "fitted without it on the model's features gives it another class" in said
     assert "among the suspects 'cat' is taken for 'dog' 41 times and the reverse 2 times" in said
     assert "by evidence" in said
 
 
 def test_the_reverse_of_a_pair_speaks_for_the_label(world: World) -> None:
     """A dog for which cats are predicted; index 17 has the label dog and stands in the lower half."""
-    by_evidence(world, 16, agreement=0.8)
+    by_evidence(world, 16, left_out=0.8)
     with transaction(world.database.engine) as session:
         for slot, run in enumerate(world.runs):
             _, predicted = curves_of(slot)
@@ -106,7 +107,7 @@ def test_the_reverse_of_a_pair_speaks_for_the_label(world: World) -> None:
             curves.write_epoch(session, run_id=run, epoch=2, channels={"predicted": predicted[:, 2]})
     led = explained(world, 17)["sentence"].partition("by evidence: ")[2].partition("; though")[0]
     assert "'cat' is taken for 'dog' 41 times" in led
-    assert "mostly have its label" in led
+    assert "gives it its label" in led
 
 
 def test_old_reports_say_no_k_and_are_explained_all_the_same(world: World) -> None:

@@ -85,10 +85,10 @@ def scores_are_of_those_epochs_alone(world: World, trainings: Trainings) -> None
             )
 
 
-def test_the_look_at_the_features_counts_only_once_it_was_taken(world):
-    """It is taken a third into the training: after the second of four epochs."""
+def test_looks_at_the_features_count_only_once_they_were_taken(world):
+    """They are taken after each third of the training: after the second of four epochs first."""
     with world.session() as session:
         run = session.scalars(select(Run).order_by(Run.id.desc())).first()
-        assert curves.epochs_of_channel(session, run_id=run.id, channel="agreement") == [1]
-        assert "agreement" not in curves.channels(session, run_id=run.id, epochs=[0])
-        assert "agreement" in curves.channels(session, run_id=run.id, epochs=[0, 1])
+        assert curves.epochs_of_channel(session, run_id=run.id, channel="left_out") == [1, 2, 3]
+        assert "left_out" not in curves.channels(session, run_id=run.id, epochs=[0])
+        assert "left_out" in curves.channels(session, run_id=run.id, epochs=[0, 1])

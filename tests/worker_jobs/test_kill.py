@@ -54,8 +54,8 @@ def assert_recorded_once(world: World, training: Trainings, wanted) -> None:
     assert_equal_curves(world.recorded(training.run_id), wanted)
     assert [epoch.epoch for epoch in world.epochs(training.run_id)] == list(range(NUM_EPOCHS))
     count = "SELECT count(*) FROM curve_blocks WHERE run_id = :run"
-    assert world.scalar(count, run=training.run_id) == NUM_EPOCHS * len(CHANNELS) + 1, (
-        "one of the look at the features"
+    assert world.scalar(count, run=training.run_id) == NUM_EPOCHS * len(CHANNELS) + 3, (
+        "one of each look at the features"
     )
     assert world.run(training.run_id).state == "finished"
     left = "SELECT count(*) FROM procrastinate.procrastinate_jobs"

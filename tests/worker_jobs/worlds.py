@@ -33,8 +33,8 @@ SLOW_MODEL = "tests.worker_jobs.slow_model"
 BATCH_SIZE, NUM_EPOCHS = 50, 4
 PASSES_PER_EPOCH = 6
 CHANNELS = ("loss", "margin", "predicted")
-LOOK = "agreement"
-"""A channel of one epoch alone."""
+LOOK = "left_out"
+"""A channel of some epochs alone."""
 OPEN = ("queued", "running")
 DIGITS = {"kind": "digits", "limit": 330, "validation_share": 0.1, "noise": {"share": 0.1, "seed": 1}}
 """About 300 train examples: six batches."""

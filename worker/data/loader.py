@@ -49,6 +49,8 @@ class TrainingData:
         Trained on; measured on; examples whose place a probe took.
     num_examples : int
         N.
+    probe_sources : int64 array, shape (num_rows − N,)
+        The example that each probe was made from; −1 for none.
     """
 
     inputs: Inputs
@@ -58,6 +60,7 @@ class TrainingData:
     validation_rows: Array
     displaced_rows: Array
     num_examples: int
+    probe_sources: Array
 
     @classmethod
     def assemble(
@@ -87,7 +90,8 @@ class TrainingData:
         probes, probe_labels : optional
             Made probes in the form of `examples` and `labels`. They are trained on.
         displaced : integers
-            Rows of the train split that are not trained, since a probe took their place.
+            Rows of the train split that are not trained, since a probe took their place: one for each probe, in the
+            same order; the last probes may have none.
 
         Raises
         ------
@@ -99,6 +103,8 @@ class TrainingData:
         if probe_labels is not None:
             labels = np.concatenate([labels, probe_labels])
         split = np.zeros(num_examples, dtype=np.int8) if split is None else np.asarray(split)
+        sources = np.full(0 if probe_labels is None else len(probe_labels), -1, dtype=np.int64)
+        sources[: len(displaced)] = np.asarray(displaced, dtype=np.int64)[: len(sources)]
         displaced = np.unique(np.asarray(displaced, dtype=np.int64))
         _check_rows(inputs, labels, num_classes, num_examples, split, displaced)
         trained = split == SPLITS.index("train")
@@ -109,7 +115,7 @@ class TrainingData:
             raise InvalidInput(f"{len(train_rows)} rows are left to train on; at least 2 are needed.")
         validation = np.flatnonzero(split == SPLITS.index("validation"))
         given = labels.astype(np.int64)
-        return cls(inputs, given, num_classes, train_rows, validation, displaced, num_examples)
+        return cls(inputs, given, num_classes, train_rows, validation, displaced, num_examples, sources)
 
     @property
     def num_rows(self) -> int:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from sondage.curves import NOT_SEEN, Curves
 from sondage.probes.plan import NO_SOURCE, Probes
 from sondage.probes.suite import SuiteDefinition
-from sondage.scores.base import Score, mean_over_epochs, mean_over_runs
+from sondage.scores.base import Score, mean_over_runs
 from sondage.scores.registry import SCORES
 from sondage.tagging.tag import RunCurves, TaggingResult, tag_runs
 from sondage.types import AnyArray, PerRow, Rows
@@ -144,13 +144,13 @@ def _read_run(session: Session, subject: _Subject, run: Run) -> RunCurves:
         probes=probes,
         displaced=np.array([p.source_row for p in made if p.source_row is not None], dtype=np.int64),
         name=run.name,
-        agreement=_agreement(session, run, epochs) if by_evidence and "agreement" in recorded else None,
+        looks=_looks(session, run, epochs) if by_evidence and "left_out" in recorded else {},
         other_splits=np.setdiff1d(np.arange(num_examples), subject.columns.train_rows, assume_unique=True),
         setup={**run.recipe, **run.protocol},
     )
 
 
-def _early(tagging: Tagging) -> dict[str, int] | None:
+def _early(tagging: Tagging) -> dict[str, int | None] | None:
     """After how many epochs of how many, where not all were looked at."""
     if taggings.EPOCHS not in tagging.parameters:
         return None
@@ -160,14 +160,14 @@ def _early(tagging: Tagging) -> dict[str, int] | None:
     }
 
 
-def _agreement(session: Session, run: Run, epochs: Sequence[int]) -> AnyArray:
-    """Of the epoch in which the features were looked at; the mean where there are several. Shape (num_rows,)."""
-    looked = curves.epochs_of_channel(session, run_id=run.id, channel="agreement")
+def _looks(session: Session, run: Run, epochs: Sequence[int]) -> dict[int, AnyArray]:
+    """By position among the epochs, the left-out margins, shape (num_rows,)."""
+    looked = curves.epochs_of_channel(session, run_id=run.id, channel="left_out")
     within = [epoch for epoch in looked if epoch in epochs]
-    looks = curves.read_channel(
-        session, run_id=run.id, channel="agreement", num_rows=run.num_rows, epochs=within
+    found = curves.read_channel(
+        session, run_id=run.id, channel="left_out", num_rows=run.num_rows, epochs=within
     )
-    return mean_over_epochs(looks)
+    return {epochs.index(epoch): found[:, number] for number, epoch in enumerate(within)}
 
 
 def _source(source_row: int | None) -> int:

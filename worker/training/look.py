@@ -1,15 +1,16 @@
-"""③ The look at a model's features, once in a training: do the examples that it sees as alike have the same label?"""
+"""③ The look at a model's features: would a classifier that was fitted to the others give an example its label?"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sondage.tagging.agreement import agreement
+from sondage.tagging.left_out import NOBODY, Regressions, draw_fitted
 from sondage.types import AnyArray
 from worker.data.loader import TrainingData
 from worker.training.passes import Trainer
@@ -17,10 +18,13 @@ from worker.training.seeding import derived_seed
 
 WIDEST = 128
 """Wider features are projected to so many directions, drawn at random, which keep angles to about a tenth."""
+_BLOCK_ROWS = 4_096
 
 
 def look(trainer: Trainer, data: TrainingData, check: Callable[[], None] = lambda: None) -> AnyArray | None:
-    """The channel `agreement` of an epoch.
+    """The channel `left_out` of an epoch.
+
+    Every row goes through the model once. At most 65,536 rows' features are kept; those of the others are not.
 
     Parameters
     ----------
@@ -30,28 +34,49 @@ def look(trainer: Trainer, data: TrainingData, check: Callable[[], None] = lambd
     Returns
     -------
     float32 array, shape (num_rows,), or None
-        −1…1 (`sondage.tagging.agreement`); NaN for rows that are not of the train split. None for a model that does not
-        end in a linear layer of one vector a row.
+        Margins (`sondage.tagging.left_out`); NaN for rows that are not of the train split. None for a model that does
+        not end in a linear layer of one vector a row.
     """
-    rows = np.sort(np.concatenate([data.train_rows, data.displaced_rows]))
-    features = _features(trainer, rows, check)
-    if features is None:
-        return None
-    out = np.full(data.num_rows, np.nan, dtype=np.float32)
-    seed = derived_seed(trainer.seed, "look") % 2**32
-    out[rows] = agreement(features, data.labels[rows], rows < data.num_examples, seed=seed, after_block=check)
-    return out
-
-
-@torch.no_grad()
-def _features(trainer: Trainer, rows: AnyArray, check: Callable[[], None]) -> AnyArray | None:
-    """What the last linear layer is given, in evaluation mode, float32 (rows, width); None where there is none."""
     layer = _last_linear(trainer)
     if layer is None:
         return None
+    out = np.full(data.num_rows, np.nan, dtype=np.float32)
+    rows = np.sort(np.concatenate([data.train_rows, data.displaced_rows]))
+    seed = derived_seed(trainer.seed, "look") % 2**32
+    features = partial(_features, trainer, layer, _projection(layer.in_features, trainer), check=check)
+    try:
+        fitted = draw_fitted(rows[rows < data.num_examples], seed)
+        kept = np.concatenate([values for _, values in features(fitted)])
+        usable = np.isfinite(kept).all(axis=1)
+        fitted, kept = fitted[usable], kept[usable]
+        if len(fitted) < 2:
+            return out
+        regressions = Regressions(kept, data.labels[fitted], seed=seed)
+        place = np.full(data.num_rows, NOBODY, dtype=np.int64)
+        place[fitted] = np.arange(len(fitted))
+        place[data.num_examples :] = np.where(data.probe_sources >= 0, place[data.probe_sources], NOBODY)
+        for start in range(0, len(fitted), _BLOCK_ROWS):
+            block = slice(start, start + _BLOCK_ROWS)
+            batch = fitted[block]
+            out[batch] = regressions.margins(kept[block], data.labels[batch], place[batch])
+            check()
+        for batch, values in features(np.setdiff1d(rows, fitted, assume_unique=True)):
+            out[batch] = regressions.margins(values, data.labels[batch], place[batch])
+    except _NotOneVectorEach:
+        return None
+    return out
+
+
+class _NotOneVectorEach(Exception):
+    """The last linear layer is used twice, or on something else than one vector a row."""
+
+
+@torch.no_grad()
+def _features(
+    trainer: Trainer, layer: nn.Linear, narrow: Tensor | None, rows: AnyArray, *, check: Callable[[], None]
+) -> Iterator[tuple[AnyArray, AnyArray]]:
+    """Batches of rows with what the layer is given for them, in evaluation mode, float32 (rows, width)."""
     taken: list[Tensor] = []
-    parts: list[AnyArray] = []
-    narrow = _projection(layer.in_features, trainer)
     trainer.model.eval()
     hook = layer.register_forward_pre_hook(lambda _, given: taken.append(given[0]))
     try:
@@ -59,13 +84,12 @@ def _features(trainer: Trainer, rows: AnyArray, check: Callable[[], None]) -> An
             taken.clear()
             trainer.logits(batch)
             if len(taken) != 1 or taken[0].shape != (len(batch.rows), layer.in_features):
-                return None
+                raise _NotOneVectorEach
             found = taken[0].float()
-            parts.append((found if narrow is None else found @ narrow).cpu().numpy())
             check()
+            yield batch.rows.cpu().numpy(), (found if narrow is None else found @ narrow).cpu().numpy()
     finally:
         hook.remove()
-    return np.concatenate(parts)
 
 
 def _last_linear(trainer: Trainer) -> nn.Linear | None:

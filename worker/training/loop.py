@@ -23,7 +23,7 @@ import torch
 from sondage.errors import InvalidInput, JobAborted
 from sondage.recipe import Recipe
 from sondage.recorder import Channels, Recorder, Sink
-from sondage.tagging.agreement import look_epoch
+from sondage.tagging.left_out import look_epochs
 from sondage.torch import EpochBuffer
 from worker.data.loader import TrainingData, batch_bounds
 from worker.training.checkpoint import CheckpointStore
@@ -137,9 +137,9 @@ def train(
                 evaluation_pass(trainer, _evaluated_rows(data, recipe), recorder.log, watch.check)
 
             channels = recorder.collect()
-            if epoch == look_epoch(recipe.num_epochs):
+            if epoch in look_epochs(recipe.num_epochs):
                 seen = look(trainer, data, watch.check)
-                channels |= {} if seen is None else {"agreement": seen}
+                channels |= {} if seen is None else {"left_out": seen}
             metrics: dict[str, float | None] = _train_metrics(channels, data, recipe, epoch)
             metrics["validation_accuracy"] = accuracy(trainer, data.validation_rows, watch.check)
             metrics["examples_per_second"] = rate

@@ -7,7 +7,17 @@ import pytest
 
 from sondage.curves import Curves
 from sondage.probes.plan import Probes
-from sondage.tagging.evidence import AGREEMENT_WEIGHT, PAIR_WEIGHT, evidence, one_way_pairs
+from sondage.tagging.evidence import (
+    LEFT_OUT_WEIGHT,
+    PAIR_WEIGHT,
+    chosen_look,
+    epoch_weights,
+    evidence,
+    evidence_of_run,
+    one_way_pairs,
+    separation,
+    what_counts,
+)
 from sondage.tagging.prepare import Prepared
 
 N, EPOCHS, CLASSES = 400, 6, 4
@@ -58,16 +68,69 @@ def test_where_the_margin_is_not_known_the_loss_serves():
     assert evidence([one])[3] == pytest.approx(expected, abs=0.02)
 
 
-def test_agreement_is_added_by_its_weight():
-    agreement = np.random.default_rng(1).uniform(-1, 1, N).astype(np.float32)
-    one = run(channels=("margin", "loss"), agreement=agreement)
-    expected = z(-one.curves["margin"].mean(axis=1)) + AGREEMENT_WEIGHT * z(-agreement)
+def test_the_left_out_margin_is_added_by_its_weight():
+    margins = np.random.default_rng(1).uniform(-1, 1, N).astype(np.float32)
+    one = run(channels=("margin", "loss"), looks={2: margins})
+    expected = z(-one.curves["margin"].mean(axis=1)) + LEFT_OUT_WEIGHT * z(-margins)
     assert evidence([one]) == pytest.approx(expected, abs=1e-4)
+    assert evidence_of_run(one) == pytest.approx(expected, abs=1e-4)
 
 
 def test_where_nobody_looked_nothing_is_added():
     nothing = np.full(N, np.nan, np.float32)
-    assert evidence([run(agreement=nothing)]) == pytest.approx(evidence([run()]))
+    assert evidence([run(looks={2: nothing})]) == pytest.approx(evidence([run()]))
+
+
+def learned_by_heart(**more) -> tuple[Prepared, np.ndarray]:
+    """Wrong labels (the first fortieth) stand out in epochs 1 and 2, less in 3, and not at all in the others."""
+    one = run(channels=("margin", "loss"), known_wrong=np.arange(10), **more)
+    wrong = np.zeros(N, bool)
+    wrong[: N // 40] = True
+    shift = np.array([0, 8, 8, 4, 0, 0])
+    one.curves["margin"][wrong] -= shift
+    one.curves["loss"][wrong] += shift
+    return one, wrong
+
+
+@pytest.mark.parametrize("channel", ["margin", "loss"])
+def test_epochs_count_by_how_far_known_wrong_labels_stand_out(channel):
+    one, _ = learned_by_heart()
+    found = separation(one, channel)
+    of_right, of_wrong = one.curves[channel], one.curves[channel][:10]
+    deviation = np.sqrt((of_right.var(axis=0) + of_wrong.var(axis=0)) / 2)
+    expected = np.abs(of_right.mean(axis=0) - of_wrong.mean(axis=0)) / deviation
+    assert found[1:4] == pytest.approx(expected[1:4], rel=1e-3)
+    assert (found[[0, 4, 5]] < 0.5).all()
+    weights = epoch_weights(found)
+    assert weights.sum() == pytest.approx(1)
+    assert weights[1:3].min() > weights[3] > 20 * weights[[0, 4, 5]].max()
+
+
+def test_the_weighted_mean_finds_what_the_plain_one_hides():
+    one, wrong = learned_by_heart()
+    plain = evidence([run(channels=("margin", "loss"))])
+    assert evidence([one])[wrong].mean() > 3 > plain[wrong].mean()
+
+
+def test_the_look_is_that_of_the_epoch_in_which_they_stand_out_most():
+    looks = {epoch: np.full(N, epoch, np.float32) for epoch in (0, 3, 5)}
+    one, _ = learned_by_heart(looks=looks)
+    assert chosen_look(one) == 3
+    assert chosen_look(run(looks=looks)) == 0, "nothing is known: the first"
+    assert chosen_look(run()) is None
+
+
+def test_with_few_known_wrong_labels_all_epochs_count_alike():
+    one = run(known_wrong=np.arange(4))
+    assert epoch_weights(separation(one, "margin")).tolist() == [1 / EPOCHS] * EPOCHS
+
+
+def test_the_report_says_what_counts():
+    one, _ = learned_by_heart(looks={1: np.zeros(N, np.float32)})
+    (told,) = what_counts([one])
+    assert (told["run"], told["look_epoch"]) == ("r", 1)
+    assert len(told["separation"]) == len(told["weights"]) == EPOCHS
+    assert sum(told["weights"]) == pytest.approx(1, abs=1e-3)
 
 
 def test_a_run_that_did_not_train_an_example_speaks_only_where_no_other_does():

@@ -76,27 +76,27 @@ def test_by_votes_the_place_is_said_to_be_theirs():
 
 
 def test_by_evidence_it_says_what_the_order_rests_on():
-    grounds = Grounds(margin_below=0.987, agreement=-0.4, against=PAIR)
+    grounds = Grounds(margin_below=0.987, left_out=-0.4, against=PAIR)
     said = sentence(replace(FACTS, position=11, num_ranked=1_797, grounds=grounds))
     assert said.endswith(
-        " Place 12 of 1,797 by evidence: margin lower than that of 99 % of the examples, its neighbours in feature "
-        "space mostly have other labels and among the suspects 'deer' is taken for 'frog' 41 times and the reverse 2 "
-        "times."
+        " Place 12 of 1,797 by evidence: margin lower than that of 99 % of the examples, a classifier fitted "
+        "without it on the model's features gives it another class and among the suspects 'deer' is taken for 'frog' "
+        "41 times and the reverse 2 times."
     )
     by_loss = sentence(replace(FACTS, position=11, num_ranked=1_797, grounds=Grounds(loss_above=0.9997)))
     assert by_loss.endswith("mean loss higher than that of 99.9 % of the examples.")
 
 
 def test_what_speaks_the_other_way_is_told_as_such():
-    grounds = Grounds(margin_below=0.3, agreement=-0.4, for_label=PAIR)
+    grounds = Grounds(margin_below=0.3, left_out=-0.4, for_label=PAIR)
     said = sentence(replace(FACTS, position=11, num_ranked=1_797, grounds=grounds))
     assert (
-        "by evidence: its neighbours in feature space mostly have other labels; though margin higher than"
-        in said
+        "by evidence: a classifier fitted without it on the model's features gives it another class; though margin "
+        "higher than" in said
     )
     low = sentence(replace(FACTS, position=1_700, num_ranked=1_797, grounds=grounds))
     assert "All the same place 1,701 of 1,797 by evidence: margin higher than that of 70 %" in low
-    assert "; though its neighbours" in low
+    assert "; though a classifier" in low
     mixed = sentence(replace(FACTS, position=11, num_ranked=1_797, grounds=Grounds(margin_below=0.3)))
     assert "by evidence, although margin higher" in mixed
     assert sentence(replace(FACTS, position=0, num_ranked=9, grounds=Grounds())).endswith(
@@ -120,16 +120,16 @@ def test_votes_and_place_that_disagree_are_joined_by_all_the_same():
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.2, 0.5, 0.99, 1.0])
-@pytest.mark.parametrize("agreement", [None, -1.0, 0.0, 0.2, 0.9])
+@pytest.mark.parametrize("left_out", [None, -1.0, 0.0, 0.2, 0.9])
 @pytest.mark.parametrize("position", [0, 50, 99])
-def test_nothing_is_said_both_ways(margin, agreement, position):
-    grounds = Grounds(margin_below=margin, agreement=agreement)
+def test_nothing_is_said_both_ways(margin, left_out, position):
+    grounds = Grounds(margin_below=margin, left_out=left_out)
     said = sentence(replace(FACTS, position=position, num_ranked=100, grounds=grounds))
     assert ("margin lower" in said) != ("margin higher" in said)
-    assert not ("mostly have other labels" in said and "mostly have its label" in said)
+    assert not ("gives it another class" in said and "gives it its label" in said)
     assert "100 %" not in said
     led = said.partition("by evidence: ")[2].partition("; though")[0]
-    against, speaking = ("margin lower", "other labels"), ("margin higher", "its label")
+    against, speaking = ("margin lower", "another class"), ("margin higher", "its label")
     if position == 0:
         assert not any(words in led for words in speaking)
     if position == 99:

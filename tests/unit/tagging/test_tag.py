@@ -45,14 +45,14 @@ def test_the_reference_tagger_orders_and_tags_by_its_votes(runs):
     assert (report["tagger"], report["calibration"], report["wrong_labels"]) == ("reference", "none", None)
 
 
-def test_neighbours_that_disagree_move_an_example_up(world, runs):
+def test_a_look_that_speaks_against_an_example_moves_it_up(world, runs):
     before = tag_runs(runs, SUITE, 800).position
     row = int(np.flatnonzero(world.kinds == "hard")[0])
     looks = []
     for run in runs:
-        agreement = np.full(run.curves.num_rows, 0.9, np.float32)
-        agreement[row] = -0.9
-        looks.append(replace(run, agreement=agreement))
+        margins = np.full(run.curves.num_rows, 0.9, np.float32)
+        margins[row] = -0.9
+        looks.append(replace(run, looks={2: margins}))
     assert tag_runs(looks, SUITE, 800).position[row] < before[row]
 
 

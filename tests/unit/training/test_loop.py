@@ -47,9 +47,9 @@ def assert_same_curves(one, other):
     for channel in ("loss", "margin", "predicted"):
         np.testing.assert_array_equal(one.curves(channel), other.curves(channel), err_msg=channel)
     for epoch, channels in one.channels.items():
-        assert ("agreement" in channels) == ("agreement" in other.channels[epoch])
-        if "agreement" in channels:
-            np.testing.assert_array_equal(channels["agreement"], other.channels[epoch]["agreement"])
+        assert ("left_out" in channels) == ("left_out" in other.channels[epoch])
+        if "left_out" in channels:
+            np.testing.assert_array_equal(channels["left_out"], other.channels[epoch]["left_out"])
 
 
 LOOK_CALLS = 3
@@ -256,7 +256,7 @@ def test_lost_checkpoints_cost_time_but_no_curves(lost, make_data, tmp_path):
     whole = run(data, recipe, tmp_path / "whole")
     sink = MemorySink()
     with pytest.raises(JobAborted):
-        run(data, recipe, tmp_path / "cut", sink=sink, should_stop=Stop(4 * 4 + LOOK_CALLS + 1))
+        run(data, recipe, tmp_path / "cut", sink=sink, should_stop=Stop(4 * 4 + 2 * LOOK_CALLS + 1))
     for epoch in lost:
         (tmp_path / "cut" / f"epoch-{epoch:06d}.ckpt").write_bytes(b"")
     recorder = recorder_for(data, recipe, sink)
