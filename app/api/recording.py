@@ -117,17 +117,18 @@ async def put_block(
         principal = get_principal(SecurityScopes(["record"]), server, session, credentials)
         return get_project(project, principal, session).id
 
-    def check() -> None:
+    def checked() -> int:
         with transaction(server.database.engine) as session:
-            owner(session)
+            return owner(session)
 
-    if not server.settings.is_open:
-        await run_in_threadpool(check)  # before anything of a stranger's body is kept
+    # Where keys are asked for, before anything of a stranger's body is kept; else along with the block.
+    known = None if server.settings.is_open else await run_in_threadpool(checked)
     body = await received(request, max_bytes=MAX_BYTES)
 
     def store() -> bool:
         with transaction(server.database.engine) as session:
-            return _store_block(session, owner(session), run_id, sent, body)
+            project_id = owner(session) if known is None else known
+            return _store_block(session, project_id, run_id, sent, body)
 
     stored = await run_in_threadpool(store)
     return BlockStored(channel=channel, epoch=epoch, shard=shard, rank=rank, repeated=not stored)

@@ -112,6 +112,18 @@ def test_the_key_comes_before_the_body(guarded: World, bodies_read: list[int]) -
     assert bodies_read == [MAX_BYTES], "not read"
 
 
+def test_a_block_asks_for_its_key_once(guarded: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with transaction(guarded.database.engine) as session:
+        project = projects.by_name(session, name="default").id
+        recording = keys.create(session, name="r", scopes=["record"], project_id=project)
+    guarded.client.headers["Authorization"] = f"Bearer {recording.secret}"
+    run, looked_up = recorder(guarded), []
+    find = keys.find
+    monkeypatch.setattr(keys, "find", lambda *given, **named: looked_up.append(1) or find(*given, **named))
+    assert run.put(losses(NUM, 0), "loss", 0).status_code == 200
+    assert len(looked_up) == 1
+
+
 @pytest.fixture
 def bodies_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Limits of the bodies that are read."""
