@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sondage.bounds import is_utf8
 from sondage.errors import InvalidInput
 from sondage.types import AnyArray
 
@@ -119,7 +120,7 @@ def _check_text(what: str, text: Any, field: str) -> str:
     """A database's text has no NUL, and no halves of characters."""
     if not isinstance(text, str):
         raise InvalidInput(f"{what} is a {type(text).__name__}: names are texts.", field=field)
-    if "\0" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
+    if "\0" in text or not is_utf8(text):
         raise InvalidInput(f"{what} has a sign that cannot be stored (NUL or a surrogate).", field=field)
     if len(text) > MOST_LETTERS:
         raise InvalidInput(f"{what} has {len(text)} letters: at most {MOST_LETTERS}.", field=field)
