@@ -214,9 +214,8 @@ class RunFolder:
         """Take away what an attempt left that recorded nothing; locks stay."""
         for path in [self.path / "dataset.arrow", self.path / "probes.json", *self.path.glob("rank*.json")]:
             path.unlink(missing_ok=True)
-        (self.path / "run.json").unlink(
-            missing_ok=True
-        )  # last: until then another process clears the folder, too
+        # Last: until then another process clears the folder, too.
+        (self.path / "run.json").unlink(missing_ok=True)
 
     # ---- how far it is
 
