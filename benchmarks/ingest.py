@@ -3,14 +3,15 @@
     python -m benchmarks.ingest [--quick] [--check]
 
 A real server (uvicorn, the embedded Postgres, everything durable) in a process of its own. Requests take turns: a block
-of random float32 to the recording route, a block by a rank of two, and one as gzip; and two references with the very
-same bytes, within the same run. `bare` reads them and answers at once: what HTTP takes. `written` writes them by one
-statement into the same kind of table and commits: what the database and its disk take, whoever calls them.
+of random float32 to the recording route (`block`), the same with a key, in the same process and on the same database
+(`keyed`), a block by a rank of two, and one as gzip; and two references with the very same bytes, within the same run.
+`bare` reads them and answers at once: what HTTP takes. `written` writes them by one statement into the same kind of
+table and commits: what the database and its disk take, whoever calls them.
 
 The time is the server's, from the arrival of a request to the end of its answer; `processor` is the processor time of
 the server's process in it (all its threads, not those of Postgres), which a busy machine changes least.
 
-Bar: the median of a block is under 5 ms. Beside it stand its ratios to both references.
+Bar: the median of a block is under 5 ms on an open server. Beside it stand its ratios to both references.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import numpy as np
@@ -35,10 +36,15 @@ import psycopg
 import pyarrow as pa
 from starlette.concurrency import run_in_threadpool
 
+if TYPE_CHECKING:
+    from store.engine import Database
+
 BAR_P50_MS = 5.0
 ROWS = 65_536
 WARM_UP = 20
 PROJECT = "/api/v1/projects/default"
+KEYED = "/keyed"
+"""Before the address of a route: the application that asks for keys."""
 ARROW = {"Content-Type": "application/vnd.apache.arrow.stream"}
 Send = Callable[[httpx.Client, int], httpx.Response]
 Times = tuple[float, float]
@@ -79,9 +85,9 @@ def _measure(folder: Path, repeats: int) -> dict[str, list[Times]]:
     server = context.Process(target=_serve, args=(folder, theirs))
     server.start()
     try:
-        port = ours.recv()
+        port, secret = ours.recv()
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            kinds = _kinds(client)
+            kinds = _kinds(client, secret)
             for number in range(-WARM_UP, repeats):
                 for send in kinds.values():
                     send(client, number + WARM_UP).raise_for_status()
@@ -92,9 +98,10 @@ def _measure(folder: Path, repeats: int) -> dict[str, list[Times]]:
         server.join(30)
 
 
-def _kinds(client: httpx.Client) -> dict[str, Send]:
+def _kinds(client: httpx.Client, secret: str) -> dict[str, Send]:
     dataset = _dataset(client)
     alone, of_two = _run(client, dataset, "alone", 1), _run(client, dataset, "ranks", 2)
+    behind_keys = _run(client, dataset, "keyed", 1)
     rng = np.random.default_rng(0)
     blocks = [rng.exponential(size=ROWS).astype("<f4").tobytes() for _ in range(8)]
     packed = [gzip.compress(block, 1) for block in blocks]
@@ -108,6 +115,13 @@ def _kinds(client: httpx.Client) -> dict[str, Send]:
     def block(client: httpx.Client, number: int) -> httpx.Response:
         return client.put(f"{PROJECT}/runs/{alone}/curves/loss/{number}/0", content=blocks[number % 8])
 
+    def keyed(client: httpx.Client, number: int) -> httpx.Response:
+        return client.put(
+            f"{KEYED}{PROJECT}/runs/{behind_keys}/curves/loss/{number}/0",
+            content=blocks[number % 8],
+            headers={"Authorization": f"Bearer {secret}"},
+        )
+
     def part(client: httpx.Client, number: int) -> httpx.Response:
         return client.put(
             f"{PROJECT}/runs/{of_two}/curves/loss/{number}/0?rank=1", content=blocks[number % 8]
@@ -117,7 +131,7 @@ def _kinds(client: httpx.Client) -> dict[str, Send]:
         path = f"{PROJECT}/runs/{alone}/curves/margin/{number}/0"
         return client.put(path, content=packed[number % 8], headers={"Content-Encoding": "gzip"})
 
-    return {"bare": bare, "written": written, "block": block, "part": part, "gzip": gzipped}
+    return {"bare": bare, "written": written, "block": block, "keyed": keyed, "part": part, "gzip": gzipped}
 
 
 def _dataset(client: httpx.Client) -> int:
@@ -146,10 +160,11 @@ def _run(client: httpx.Client, dataset: int, name: str, world_size: int) -> int:
 
 
 class Timed:
-    """Around the whole application: what each PUT took, and the two routes to compare with."""
+    """Around the application, open and with keys: what each PUT took, and the two routes to compare with."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, keyed: Any) -> None:
         self.app = app
+        self.keyed = keyed
         self.times: list[Times] = []
         self.connection: psycopg.Connection[Any] | None = None
 
@@ -168,6 +183,8 @@ class Timed:
             if scope["path"] == "/written":
                 await run_in_threadpool(self._write, body)
             await _answer(send, {})
+        elif scope["type"] == "http" and scope["path"].startswith(KEYED):
+            await self.keyed(scope | {"path": scope["path"].removeprefix(KEYED)}, receive, send)
         else:
             await self.app(scope, receive, send)
         if scope["type"] == "http" and scope["method"] == "PUT":
@@ -197,28 +214,51 @@ def _serve(folder: Path, pipe: Connection) -> None:
 
     import uvicorn
 
-    from app.main import create_app
+    from app.main import open_prepared
     from app.settings import AppSettings
 
     for name in [name for name in os.environ if name.startswith("SONDAGE_")]:
         del os.environ[name]
-    app = Timed(create_app(AppSettings(data_dir=folder)))
+    database = open_prepared(AppSettings(data_dir=folder))
+    app, secret = _applications(folder, database)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
 
     def talk() -> None:
         while not server.started:
             time.sleep(0.02)
-        pipe.send(server.servers[0].sockets[0].getsockname()[1])
+        pipe.send((server.servers[0].sockets[0].getsockname()[1], secret))
         pipe.recv()
         server.should_exit = True
 
     threading.Thread(target=talk, daemon=True).start()
-    server.run()
+    try:
+        server.run()
+    finally:
+        database.close()
+
+
+def _applications(folder: Path, database: Database) -> tuple[Timed, str]:
+    """Both on one database, and a key."""
+    from app.columns import Columns
+    from app.deps import Server
+    from app.main import create_app
+    from app.payloads import Payloads
+    from app.settings import AppSettings
+    from store import keys
+    from store.engine import transaction
+
+    asking = AppSettings(data_dir=folder, allowed_hosts=["ingest.example"])
+    keyed = create_app(asking, database)
+    # Only the outer application is told of the start of the server.
+    keyed.state.server = Server(asking, database, Columns(max_bytes=1 << 20), Payloads(folder))
+    with transaction(database.engine) as session:
+        secret = keys.create(session, name="ingest", scopes=["record"]).secret
+    return Timed(create_app(AppSettings(data_dir=folder), database), keyed), secret
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="100 requests of each kind in place of 1,000")
+    parser.add_argument("--quick", action="store_true", help="100 requests of each kind in place of 900")
     parser.add_argument("--check", action="store_true", help="exit 1 when the bar is missed")
     return parser.parse_args()
 
