@@ -17,21 +17,21 @@ NUM = 70_000
 def test_records_find_their_examples_by_key(client: Client, tmp_path: Path) -> None:
     keys, labels = np.array([f"img {at}.png" for at in range(NUM)]), np.arange(NUM) % 3
     loss = np.random.default_rng(0).gamma(2, 1, (NUM, 2)).astype(np.float32)
-    np.savez(tmp_path / "first.npz", loss=loss, keys=keys, labels=labels)
-    client.import_records(tmp_path / "first.npz", dataset="by-key")
+    np.savez(tmp_path / "by-key.npz", loss=loss, keys=keys, labels=labels)
+    client.import_records(tmp_path / "by-key.npz", dataset="by-key")
     assert client.datasets.keys("by-key") == keys.tolist()
 
     order = np.random.default_rng(1).permutation(NUM)[: NUM - 7]
-    np.savez(tmp_path / "second.npz", loss=loss[order] + 1, keys=keys[order])
-    run = client.import_records(tmp_path / "second.npz", dataset="by-key")
+    np.savez(tmp_path / "by-key-again.npz", loss=loss[order] + 1, keys=keys[order])
+    run = client.import_records(tmp_path / "by-key-again.npz", dataset="by-key")
     found = client.runs.curves(run)
     np.testing.assert_array_equal(found[order], loss[order] + 1)
     assert np.isnan(found[np.setdiff1d(np.arange(NUM), order)]).all()
     assert run.dataset_id == client.datasets.get("by-key").id
 
-    np.savez(tmp_path / "third.npz", loss=loss[:2], keys=np.array([keys[5], "strange"]))
+    np.savez(tmp_path / "by-key-strange.npz", loss=loss[:2], keys=np.array([keys[5], "strange"]))
     with pytest.raises(InvalidRows, match="'strange'") as refused:
-        client.import_records(tmp_path / "third.npz", dataset="by-key")
+        client.import_records(tmp_path / "by-key-strange.npz", dataset="by-key")
     assert [row.index for row in refused.value.rows] == [1]
 
 

@@ -30,10 +30,6 @@ def here(server_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> st
 
 
 def test_the_guide(here: str, tmp_path: Path) -> None:
-    with Client() as client:  # other guides use the names of this one on the same server
-        for run in client.runs.list():
-            if run.name in ("first", "second"):
-                client.runs.delete(run.id, cascade=True)
     names: dict[str, object] = {}
     for text in re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(), re.M | re.S):
         exec(compile(text, GUIDE.name, "exec"), names)  # noqa: S102  # our own page
