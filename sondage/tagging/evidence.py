@@ -79,12 +79,14 @@ def separation(run: Prepared, channel: str) -> AnyArray:
     """In which epochs known wrong labels stand out from the examples: d′, shape (epochs,), 0 and above.
 
     The difference of the means over the root of the mean variance, of the channel `margin` or `loss`. It falls once the
-    model has learned the wrong labels by heart. Zeros where fewer than 5 wrong labels are known.
+    model has learned the wrong labels by heart. Zeros where fewer than 5 wrong labels are known. Where there are many
+    examples, one in so many, some 65,536 in all, stand for them.
     """
     values = run.curves[channel]
     if len(run.known_wrong) < FEWEST_KNOWN_WRONG:
         return np.zeros(values.shape[1])
-    mean, variance = _moments(values, np.flatnonzero(run.trained))
+    trained = np.flatnonzero(run.trained)
+    mean, variance = _moments(values, trained[:: max(1, len(trained) // _CHUNK_ROWS)])
     of_wrong, their_variance = _moments(values, run.known_wrong)
     towards = of_wrong - mean if channel == "loss" else mean - of_wrong
     return np.maximum(0, towards / np.sqrt((variance + their_variance) / 2 + 1e-12))
@@ -190,16 +192,11 @@ def _left_out(run: Prepared) -> AnyArray:
 
 def _moments(values: AnyArray, rows: Rows) -> tuple[AnyArray, AnyArray]:
     """Mean and variance of the finite values of some rows, each of shape (epochs,)."""
-    num, total, squares = np.zeros((3, values.shape[1]))
-    for start in range(0, len(rows), _CHUNK_ROWS):
-        part = values[rows[start : start + _CHUNK_ROWS]].astype(np.float64)
-        there = np.isfinite(part)
-        part[~there] = 0
-        num += there.sum(axis=0)
-        total += part.sum(axis=0)
-        squares += np.square(part).sum(axis=0)
-    mean = total / np.maximum(num, 1)
-    return mean, np.maximum(0, squares / np.maximum(num, 1) - mean**2)
+    part = values[rows].astype(np.float64)
+    there = np.isfinite(part)
+    num = np.maximum(there.sum(axis=0), 1)
+    mean = np.where(there, part, 0).sum(axis=0) / num
+    return mean, np.where(there, np.square(part - mean), 0).sum(axis=0) / num
 
 
 def _standardised(values: AnyArray, trained: Mask | None = None) -> AnyArray:

@@ -12,16 +12,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from sondage.scores.base import mean_where_trained
-from sondage.tagging.evidence import LEAST_LOG_RATIO, SHARE_OF_SUSPECTS, evidence_of_run, one_way_pairs
+from sondage.tagging.evidence import LEAST_LOG_RATIO, SHARE_OF_SUSPECTS, one_way_pairs
 from sondage.tagging.prepare import Prepared
 from sondage.tagging.suggest import most_frequent_other
 from sondage.types import AnyArray
 
 
-def chance_by_habit(runs: Sequence[Prepared]) -> AnyArray:
+def chance_by_habit(runs: Sequence[Prepared], of_runs: Sequence[AnyArray]) -> AnyArray:
     """P(wrong) of suspects in a pair that goes one way: what the reverse pair does not account for. Shape (N,); 0…1.
 
-    0 for all others: outside of the worst tenth, in pairs that go both ways, and where nothing was predicted.
+    0 for all others: outside of the worst tenth, in pairs that go both ways, and where nothing was predicted. `of_runs`
+    are the runs' own evidence (`evidence_of_run`).
     """
     num = len(runs[0].trained)
     out = np.zeros(num)
@@ -30,7 +31,7 @@ def chance_by_habit(runs: Sequence[Prepared]) -> AnyArray:
     trained = [run.trained for run in runs]
     given = runs[0].labels[:num]
     other, _ = most_frequent_other([run.curves["predicted"][:num] for run in runs], given, trained)
-    found = mean_where_trained([evidence_of_run(run)[:num] for run in runs], trained)
+    found = mean_where_trained([of_run[:num] for of_run in of_runs], trained)
     known = found[np.isfinite(found)]
     if not len(known):
         return out

@@ -17,6 +17,8 @@ from sondage.errors import InvalidInput
 from sondage.types import AnyArray, Labels, Mask, Rows
 
 NUM_LOOKS = 3
+WIDEST = 128
+"""Wider features are projected to so many directions, drawn at random, which keep angles to about a tenth."""
 MOST_FITTED = 65_536
 """The regressions are fitted on so many examples, drawn at random; all others are out of sample by themselves."""
 NUM_WAVES = 512
@@ -101,6 +103,14 @@ def draw_fitted(rows: Rows, seed: int) -> Rows:
     if len(rows) <= MOST_FITTED:
         return rows
     return np.sort(np.random.default_rng(seed).choice(rows, MOST_FITTED, replace=False))
+
+
+def directions(width: int, seed: int) -> AnyArray | None:
+    """What features are multiplied by, float32 (width, `WIDEST`); None where they are narrow enough."""
+    if width <= WIDEST:
+        return None
+    drawn = np.random.default_rng(seed).normal(size=(width, WIDEST))
+    return drawn.astype(np.float32) / np.float32(WIDEST**0.5)
 
 
 class Regressions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -65,10 +66,13 @@ def most_frequent_other(
             parts = [
                 np.where(mask[block, None], part, NOT_SEEN) for mask, part in zip(trained, parts, strict=True)
             ]
-        said = np.concatenate(parts, axis=1).astype(np.int64)
+        # Sorting small numbers is several times faster.
+        said = np.concatenate(parts, axis=1).astype(_smallest_type(parts), copy=False)
         own = said == np.asarray(labels[block])[:, None]
         said[own] = NOT_SEEN
-        other[block], times = _most_frequent(said)
+        told = (said != NOT_SEEN).any(axis=1)
+        times = np.zeros(len(said), dtype=np.int64)
+        other[block][told], times[told] = _most_frequent(said[told])
         lead[block] = times - own.sum(axis=1)
     return other, lead
 
@@ -76,7 +80,7 @@ def most_frequent_other(
 def _most_frequent(said: AnyArray) -> tuple[Rows, Rows]:
     """Per row the most frequent class and its number. Sorting keeps this free of a table of classes."""
     said = np.sort(said, axis=1)
-    place = np.arange(said.shape[1])
+    place = np.arange(said.shape[1], dtype=np.int32)
     starts = np.ones(said.shape, dtype=bool)
     starts[:, 1:] = said[:, 1:] != said[:, :-1]
     length = place - np.maximum.accumulate(np.where(starts, place, 0), axis=1) + 1
@@ -85,4 +89,9 @@ def _most_frequent(said: AnyArray) -> tuple[Rows, Rows]:
     best = length.argmax(axis=1)[:, None]
     times = np.take_along_axis(length, best, axis=1)[:, 0]
     found = np.take_along_axis(said, best, axis=1)[:, 0]
-    return np.where(times > 0, found, NO_LABEL), times
+    return np.where(times > 0, found, NO_LABEL).astype(np.int64), times.astype(np.int64)
+
+
+def _smallest_type(parts: Sequence[AnyArray]) -> np.dtype[Any]:
+    kinds = {part.dtype for part in parts}
+    return kinds.pop() if len(kinds) == 1 and parts[0].dtype.kind == "i" else np.dtype(np.int64)

@@ -77,7 +77,7 @@ def estimate(
     likely = likely_flips(runs, flips)
     told = contradiction(runs, flips, likely) if all("predicted" in run.curves for run in runs) else None
     by_run = _by_run(runs, rows)
-    habit = chance_by_habit(runs)
+    habit = chance_by_habit(runs, rows)
     by_either = np.fmax(found.probability_wrong(by_run), habit)
     of_likely = [of_run[run.probes.row[mask]] for run, of_run, mask in zip(runs, rows, likely, strict=True)]
     share_by_habit = float(by_either[ranked].mean()) if habit.any() else 0.0
