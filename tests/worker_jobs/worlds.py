@@ -27,6 +27,7 @@ from store.engine import Database, transaction
 from store.payloads import PayloadWriter
 from store.tables import Dataset, Epoch, Job, Run, Suite, Tagging
 from worker.data.sources import read_source
+from worker.jobs.register import new_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOW_MODEL = "tests.worker_jobs.slow_model"
@@ -195,16 +196,7 @@ class World:
                 Source.model_validate(source), writer, resolve=(self.data_dir / "sources").joinpath
             )
             writer.finish()
-            new = datasets.NewDataset(
-                name=name,
-                fingerprint=found.fingerprint,
-                modality=found.modality,
-                class_names=found.class_names,
-                keys=found.keys,
-                labels=found.labels,
-                splits=found.splits,
-                source=found.provenance,
-            )
+            new = new_dataset(name, found)
             dataset, is_new = datasets.add(session, project_id=projects.ensure(session).id, new=new)
             if is_new:
                 writer.publish(self.data_dir / dataset.payload)

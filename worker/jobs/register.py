@@ -58,16 +58,9 @@ def _order(work: Work) -> tuple[str, Source, Order | None]:
     return name, source, None if suite is None else Order.of(work, suite)
 
 
-def _store(
-    work: Work,
-    name: str,
-    found: Registration,
-    writer: PayloadWriter,
-    suite: Order | None,
-    notes: Sequence[str],
-) -> None:
-    """The job is held at the very end: an abort and other readers of the job need not wait for the long inserts."""
-    new = datasets.NewDataset(
+def new_dataset(name: str, found: Registration) -> datasets.NewDataset:
+    """What reading a source gave, as the store takes it."""
+    return datasets.NewDataset(
         name=name,
         fingerprint=found.fingerprint,
         modality=found.modality,
@@ -77,6 +70,18 @@ def _store(
         splits=found.splits,
         source=found.provenance,
     )
+
+
+def _store(
+    work: Work,
+    name: str,
+    found: Registration,
+    writer: PayloadWriter,
+    suite: Order | None,
+    notes: Sequence[str],
+) -> None:
+    """The job is held at the very end: an abort and other readers of the job need not wait for the long inserts."""
+    new = new_dataset(name, found)
     with ExitStack() as until_committed, work.transaction() as session:
         dataset, is_new = datasets.add(session, project_id=work.project_id, new=new)
         made = {} if suite is None else {"suite_id": suite.add_suite(session, dataset, found, notes).id}
