@@ -17,6 +17,8 @@ from sondage.errors import InvalidInput
 from sondage.tagging.least_squares import not_negative
 from sondage.types import AnyArray
 
+FEWEST_CLASSES = 3
+"""To be sure of an estimate. With two it was off on all of eight trained cells (docs/benchmarks/calibration.md)."""
 FEWEST_PROBES = 20
 """Flips, of all runs together."""
 LEVELS = np.arange(1, 19) / 20
@@ -63,9 +65,9 @@ class ProbeCalibration:
     scales : float64 array, shape (runs, powers)
         At least 0. R(q) = Σ scale · (q / (1 − q)) ** power are the right labels above the score that a share q of the
         run's flips exceeds.
-    below : float64 array, shape (runs,)
-        Density of examples over that of flips below the lowest flip. Where flips lie far above everything else, no R
-        says so.
+    beyond : tuple of float64 arrays
+        Per run the density of examples over that of flips below each of the lowest flips, falling with the score. Where
+        most flips lie far above everything else, and a few that are right again among the others, no R says so.
     tail_ratio : float
         U / q at the top over that in the middle: 1 when suspected examples score like flips, 0 when none of the highest
         does.
@@ -79,7 +81,7 @@ class ProbeCalibration:
     like_flips: float
     deviation: float
     scales: AnyArray
-    below: AnyArray
+    beyond: tuple[AnyArray, ...]
     tail_ratio: float
     explained: float
     flips: tuple[AnyArray, ...]
@@ -91,8 +93,12 @@ class ProbeCalibration:
 
     @property
     def is_uniform(self) -> bool:
-        """Do suspected examples score as flips do? Where next to nothing is suspected, nothing does."""
-        return self.tail_ratio >= LEAST_TAIL_RATIO and self.explained >= LEAST_EXPLAINED
+        """Do suspected examples score as flips do? Where next to nothing is suspected, nothing does.
+
+        With two classes nothing tells: any error is a flip then, and many flips are right again.
+        """
+        alike = self.tail_ratio >= LEAST_TAIL_RATIO and self.explained >= LEAST_EXPLAINED
+        return alike and self.num_classes >= FEWEST_CLASSES
 
     @property
     def share_wrong(self) -> float:
@@ -123,10 +129,8 @@ class ProbeCalibration:
         """
         share = self.like_flips if like_flips is None else like_flips
         chances = [
-            _chance(score, flips, share, scales, below)
-            for score, flips, scales, below in zip(
-                scores, self.flips, self.scales, self.below.tolist(), strict=True
-            )
+            _chance(score, flips, share, scales, beyond)
+            for score, flips, scales, beyond in zip(scores, self.flips, self.scales, self.beyond, strict=True)
         ]
         return combine(chances, self._corrected(share))
 
@@ -166,13 +170,15 @@ def calibrate_by_probes(runs: Sequence[RunScores], *, num_classes: int) -> Probe
     tail, body = (float(above[np.searchsorted(LEVELS, level - 1e-9)]) for level in (TAIL, BODY))
     every_scale = np.zeros((len(runs), len(POWERS)))
     every_scale[asked] = scales
-    below = np.zeros(len(runs))
-    below[asked] = [_below(examples[number], flips[number]) for number in asked]
+    beyond = tuple(
+        _beyond(examples[number], flips[number]) if number in asked else np.zeros(0)
+        for number in range(len(runs))
+    )
     return ProbeCalibration(
         like_flips=like_flips,
         deviation=deviation,
         scales=every_scale,
-        below=below,
+        beyond=beyond,
         tail_ratio=tail / body if body else 0.0,
         explained=like_flips / body if body else 0.0,
         flips=flips,
@@ -211,7 +217,9 @@ def combine(chances: Sequence[AnyArray], share: float) -> AnyArray:
     return out
 
 
-def _chance(score: AnyArray, flips: AnyArray, like_flips: float, scales: AnyArray, below: float) -> AnyArray:
+def _chance(
+    score: AnyArray, flips: AnyArray, like_flips: float, scales: AnyArray, beyond: AnyArray
+) -> AnyArray:
     """π / (π + R′(q)) at the share q of the flips above each score. NaN in a run without flips."""
     if not len(flips):
         return np.full(len(score), np.nan)
@@ -220,14 +228,21 @@ def _chance(score: AnyArray, flips: AnyArray, like_flips: float, scales: AnyArra
     rates = [n * q ** (n - 1) / (1 - q) ** (n + 1) for n in POWERS.tolist()]
     added = sum(scale * rate for scale, rate in zip(scales.tolist(), rates, strict=True))
     density = np.maximum(like_flips + added, 1e-12)
-    density = np.where(above == len(flips), np.maximum(density, below), density)
+    lowest = len(flips) - above
+    last = np.minimum(lowest, len(beyond) - 1)
+    density = np.where(lowest < len(beyond), np.maximum(density, beyond[last]), density)
     chance = like_flips / density
     return np.asarray(np.where(np.isnan(score), np.nan, chance))
 
 
-def _below(examples: AnyArray, flips: AnyArray) -> float:
-    """Share of the examples below the lowest flip, over that of the flips that one would expect there."""
-    return float(np.searchsorted(examples, flips[0]) / len(examples) * (len(flips) + 1))
+def _beyond(examples: AnyArray, flips: AnyArray) -> AnyArray:
+    """Density below the lowest flip, between it and the next, and so on up to the last of `LEVELS`; made to fall."""
+    from sklearn.isotonic import IsotonicRegression
+
+    num = max(1, round(len(flips) * (1 - LEVELS[-1])))
+    counts = np.diff(np.searchsorted(examples, flips[:num]), prepend=0)
+    density = counts / len(examples) * (len(flips) + 1)
+    return np.asarray(IsotonicRegression(increasing=False).fit_transform(np.arange(num), density))
 
 
 def _counts(examples: AnyArray, flips: AnyArray) -> AnyArray:

@@ -26,6 +26,7 @@ from sondage.tagging.evidence import evidence_of_run
 from sondage.tagging.habits import chance_by_habit
 from sondage.tagging.prepare import Prepared
 from sondage.tagging.probe_calibration import (
+    FEWEST_CLASSES,
     FEWEST_PROBES,
     NORMAL_90,
     ProbeCalibration,
@@ -164,7 +165,7 @@ def _summary(
         "threshold": THRESHOLD,
         "curve": _curve(value, low, high),
         "assumption": possible[0].assumption,
-        "warning": None if told else _warning(*ends),
+        "warning": None if told else _warning(*ends, num_classes=found.num_classes),
     }
 
 
@@ -184,10 +185,16 @@ def _by_votes(suspicion: AnyArray) -> dict[str, Any]:
     }
 
 
-def _warning(low: float, high: float) -> str:
-    return (
+def _warning(low: float, high: float, *, num_classes: int) -> str:
+    why = (
         "What looks wrong here does not look like planted flips. Either errors were made where it is hard, or hard "
-        f"examples are right: curves do not tell which. So {low:.1%} to {high:.1%} of the labels are wrong, depending "
+        "examples are right: curves do not tell which."
+        if num_classes >= FEWEST_CLASSES
+        else "With two classes planted flips do not tell how many labels are wrong: any error is a flip, and flips of "
+        "wrong labels are right again."
+    )
+    return (
+        f"{why} So {low:.1%} to {high:.1%} of the labels are wrong, depending "
         "on what errors are like, and only what looks like a flip or a habit is tagged as wrong. Review a sample of "
         "100: from then on shares, precisions and tags hold for any kind of error."
     )

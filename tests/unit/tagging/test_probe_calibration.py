@@ -89,6 +89,26 @@ def test_flips_of_wrong_sources_are_allowed_for() -> None:
     assert found.share_wrong == pytest.approx(0.2, abs=0.02)
 
 
+def test_flips_far_above_everything_but_those_that_are_right_again_leave_right_labels_alone() -> None:
+    """Between the two kinds of flips R is not fitted; right labels there once had a chance of 1."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        wrong, right_again = rng.random(4_000) < 0.2, rng.random(200) < 0.2 / 9
+        score, probes = (
+            rng.standard_normal(4_000) + 8 * wrong,
+            rng.standard_normal(200) + 8 * ~right_again,
+        )
+        chance = _of_one_run(score, probes).probability_wrong([score])
+        assert chance[wrong].mean() > 0.85
+        assert chance[~wrong].mean() < 0.01
+
+
+def test_with_two_classes_nothing_is_sure() -> None:
+    score, _, probes = _world(0.2, 3)
+    assert _of_one_run(score, probes).is_uniform
+    assert not _of_one_run(score, probes, num_classes=2).is_uniform
+
+
 def test_two_runs_have_one_share_and_are_surer_together() -> None:
     first, wrong, probes = _world(0.2, 2)
     second = np.random.default_rng(9).standard_normal(len(wrong)) + 2 * wrong
