@@ -28,19 +28,13 @@ def data_dir() -> Iterator[Path]:
 def _demo(data_dir: Path, port: int = 0) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SONDAGE_")}
     return subprocess.run(
-        [sys.executable, "-m", "tools.demo", "--exit", "--port", str(port or _free_port())],
+        [sys.executable, "-m", "tools.demo", "--exit", "--port", str(port)],
         env=environment | {"SONDAGE_DATA_DIR": str(data_dir), "SONDAGE_NUM_THREADS": "1"},
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _figures(output: str) -> dict[str, tuple[float, float]]:
@@ -71,6 +65,12 @@ def test_can_be_run_again_and_leaves_nothing_running(data_dir: Path) -> None:
 
 def _works_in(process: psutil.Process, data_dir: Path) -> bool:
     return (process.info["environ"] or {}).get("SONDAGE_DATA_DIR") == str(data_dir)
+
+
+def test_a_port_that_is_none_is_told(data_dir: Path) -> None:
+    done = _demo(data_dir, 65_536)
+    assert done.returncode == 2
+    assert "65535" in done.stderr
 
 
 def test_a_port_that_is_taken_is_told(data_dir: Path) -> None:

@@ -92,7 +92,8 @@ def _clear_line() -> None:
 
 @contextlib.contextmanager
 def _server(port: int) -> Iterator[str]:
-    """The server with a worker, as `make up` starts them; ended with all that belongs to it."""
+    """The server with a worker, as `make up` starts them; ended with all that belongs to it. Port 0: a free one."""
+    port = port or _free_port()
     _refuse_taken(port)
     command = [sys.executable, "-m", "app", "up", "--port", str(port)]
     environment = os.environ | {"SONDAGE_LOG_LEVEL": os.environ.get("SONDAGE_LOG_LEVEL", "warning")}
@@ -107,6 +108,12 @@ def _server(port: int) -> Iterator[str]:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         process.wait(20)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _refuse_taken(port: int) -> None:
@@ -138,8 +145,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--exit", action="store_true", help="end instead of serving; 1 when the figures are too low"
     )
-    parser.add_argument("--port", type=int, default=8000)
-    return parser.parse_args()
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on (8000); 0 takes a free one")
+    chosen = parser.parse_args()
+    if not 0 <= chosen.port <= 65_535:
+        parser.error(f"--port is {chosen.port}: 0 to 65535.")
+    return chosen
 
 
 if __name__ == "__main__":
