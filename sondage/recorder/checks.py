@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from sondage.bounds import MAX_EXAMPLES
 from sondage.errors import InvalidInput
-from sondage.recorder.channels import COUNT
+from sondage.recorder.channels import COUNT, LEFT_OUT
 
 KindOf = Callable[[Any], str]
 """`f` for a floating array, `i` for integers, anything else for what is neither."""
@@ -83,13 +84,25 @@ def _check_one_each(name: str, array: Any, size: Any, kind: str, kind_of: KindOf
         raise InvalidInput(f"{name} is {array.dtype}: {needed} are needed.", field=name)
 
 
-def check_rows(low: int, high: int, num_rows: int) -> None:
-    if low < 0 or high >= num_rows:
+def row_limit(num_rows: int | None) -> int:
+    """Where rows end. Memory grows with them where their number is not known, up to what the server takes."""
+    return MAX_EXAMPLES if num_rows is None else num_rows
+
+
+def check_rows(low: int, high: int, num_rows: int | None) -> None:
+    if 0 <= low and high < row_limit(num_rows):
+        return
+    if num_rows is None:
         raise InvalidInput(
-            f"Rows {low}…{high} were logged; this run has 0…{num_rows - 1}. A row is the position of an example "
-            "in the dataset, not in the batch.",
+            f"Rows {low}…{high} were logged; a dataset has at most {MAX_EXAMPLES:,} examples. A row is the position of "
+            "an example in the dataset, from 0, and no id of yours: those are init(ids=…) and log(keys=…).",
             field="rows",
         )
+    raise InvalidInput(
+        f"Rows {low}…{high} were logged; this run has 0…{num_rows - 1}. A row is the position of an example "
+        "in the dataset, not in the batch.",
+        field="rows",
+    )
 
 
 def check_labels(low: int, high: int, num_classes: int) -> None:
@@ -116,6 +129,8 @@ def _check_complete(
     logits: Any, has_labels: bool, values: Mapping[str, Any], dtypes: Mapping[str, str]
 ) -> None:
     unknown = [name for name in values if name not in dtypes]
+    if LEFT_OUT in unknown:
+        raise InvalidInput("left_out is worked out of features: log these by log_features.", field=LEFT_OUT)
     if unknown:
         raise InvalidInput(
             f"This run has no channel {unknown[0]!r}; it has {', '.join(dtypes)}. Name it in "

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from sondage.recorder.channels import COUNT
-from sondage.recorder.checks import check_integers, check_rows
+from sondage.recorder.checks import check_integers, check_rows, row_limit
 from sondage.types import AnyArray
 
 STAGED_VALUES = 8192
 """Values that wait to be added up: at 128 a batch, one pass over the sums in 64 steps."""
 FIRST_CAPACITY = 1024
-_ANY_ROW = 1 << 40
 
 
 def summed_dtypes(dtypes: Mapping[str, str]) -> dict[str, str]:
@@ -38,7 +37,7 @@ class HostSums:
 
     def __init__(self, num_rows: int | None, dtypes: Mapping[str, str]) -> None:
         self._num_rows = num_rows
-        self._limit = _ANY_ROW if num_rows is None else num_rows
+        self._limit = row_limit(num_rows)
         self._dtypes = summed_dtypes(dtypes)
         self._integers = {name: dtype for name, dtype in self._dtypes.items() if dtype.startswith("int")}
         self._rows = np.empty(STAGED_VALUES, np.int64)
@@ -106,7 +105,7 @@ class HostSums:
 
     def check_rows(self, rows: AnyArray) -> None:
         """Raises InvalidInput where one is out of range."""
-        check_rows(int(rows.min()), int(rows.max()), self._limit)
+        check_rows(int(rows.min()), int(rows.max()), self._num_rows)
 
     def _check_integers(self, values: Mapping[str, AnyArray]) -> None:
         for name, dtype in self._integers.items():

@@ -316,7 +316,7 @@ class EpochBuffer:
     def _check_rows(self, rows: Tensor) -> None:
         """On the CPU alone: looking at a device's numbers would wait for it."""
         low, high = torch.aminmax(rows)
-        check_rows(int(low), int(high), 1 << 40 if self.num_rows is None else self.num_rows)
+        check_rows(int(low), int(high), self.num_rows)
 
     def _check_integers(self, name: str, values: Tensor) -> None:
         """On the CPU alone, as for rows; `DeviceSums` looks at those on a device."""

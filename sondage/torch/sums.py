@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sondage.errors import InvalidInput
 from sondage.recorder.channels import COUNT
+from sondage.recorder.checks import row_limit
 from sondage.recorder.sums import FIRST_CAPACITY, summed_dtypes
 from sondage.types import AnyArray
 
@@ -65,9 +66,10 @@ class DeviceSums:
     @_outside_inference
     def within(self, rows: Tensor) -> Tensor:
         """The rows, those out of range sent to the last place: an index out of range would end the user's process."""
+        good = (rows >= 0) & (rows < row_limit(self._num_rows))
         if self._num_rows is None:
-            self._grow(int(rows.max()) + 1)
-        return torch.where((rows >= 0) & (rows < self._capacity), rows, self._capacity)
+            self._grow(int(torch.where(good, rows, -1).max()) + 1)
+        return self.nowhere(rows, good)
 
     def nowhere(self, rows: Tensor, good: Tensor) -> Tensor:
         """The rows, those that are not good sent to the last place."""
@@ -107,9 +109,10 @@ class DeviceSums:
         sums = {name: values[:n].copy() for name, values in host.items()}
         self.reset()
         if out_of_range:
+            last = row_limit(self._num_rows) - 1
             raise InvalidInput(
-                f"{out_of_range} numbers of this epoch were out of range: rows are 0…{n - 1}, labels "
-                f"0…C−1 for C logits{self._said_of_integers()}. The epoch was not recorded. Leave out examples "
+                f"{out_of_range} numbers of this epoch were out of range: rows are 0…{last}, labels 0…C−1 for C "
+                f"logits{self._said_of_integers()}. The epoch was not recorded. Leave out examples "
                 "without a label, such as those of −100 (ignore_index).",
                 field="rows",
             )

@@ -57,6 +57,26 @@ def test_nothing_is_taken_of_a_batch_with_a_wrong_row(size, row):
     assert not held.take()[1].any()
 
 
+@pytest.mark.parametrize("row", [-1, 50_000_000, 2**31, 2**62])
+def test_rows_that_no_dataset_has_ask_for_no_memory(row):
+    """Their number is not known, and memory grows with them: ids taken for rows would ask for all there is."""
+    buffer, host = EpochBuffer(None, channels={"loss": "float32"}), HostSums(None, {"loss": "float32"})
+    for log in (
+        lambda: host.log(np.array([0, row]), {"loss": np.ones(2, np.float32)}),
+        lambda: buffer.log(torch.tensor([0, row]), loss=torch.ones(2)),
+    ):
+        with pytest.raises(InvalidInput, match="50,000,000"):
+            log()
+    device = DeviceSums(None, {"loss": "float32"}, CPU)
+    add(device, 3, 1.0)
+    add(device, row, 1.0)
+    assert device._capacity == sums.FIRST_CAPACITY
+    with pytest.raises(InvalidInput, match="rows are 0…49999999"):
+        device.take()
+    add(device, 3, 5.0)
+    assert device.take()[0]["loss"].tolist() == [0, 0, 0, 5]
+
+
 def test_tensors_in_host_memory_are_copied():
     buffer, loss = EpochBuffer(3, channels={"loss": "float32"}), torch.tensor([1.0, 2.0], requires_grad=True)
     rows = torch.tensor([0, 2])
