@@ -151,6 +151,15 @@ def _without_row(example: Any, key: str) -> tuple[Any, int]:
     return tuple(example[:-1]), example[-1]
 
 
+def without_rows(dataset: Any) -> tuple[Any, Sequence[int] | None]:
+    """The examples as they are beneath an `Indexed`, and their rows where it is told any.
+
+    A `Subset` of anything else stays as it is: it may be all that is recorded.
+    """
+    examples, rows = _parted(dataset)
+    return (dataset, None) if examples is dataset else (examples, rows)
+
+
 def _parted(dataset: Any) -> tuple[Any, Sequence[int] | None]:
     """The examples without rows, and their rows where the dataset knows any: a subset is about those of the whole."""
     if isinstance(dataset, Indexed):

@@ -15,7 +15,7 @@ from sondage.probes.plan import plan_probes
 from sondage.probes.planted import PlantedProbe, planted_examples, planted_probes
 from sondage.probes.suite import SuiteDefinition, default_suite
 from sondage.torch.examples import Form, make_inputs, plain_label
-from sondage.torch.indexed import ROW, Indexed
+from sondage.torch.indexed import ROW, Indexed, without_rows
 from sondage.torch.own import inputs_like
 from sondage.types import Labels, Rows
 
@@ -65,7 +65,8 @@ def plant(
     Parameters
     ----------
     dataset : map-style dataset of tuples or mappings
-        The train examples: (input, label, …), or a mapping with `label` or `labels`.
+        The train examples: (input, label, …), or a mapping with `label` or `labels`. Of one that is `Indexed`, or a
+        `Subset` of such a one, the examples are taken without their row, which stays theirs.
     suite : SuiteDefinition, Suite or OwnSuite, optional
         Of generators. The default suite when not given; of the server, `client.suites.get(name)`. With examples of your
         own, `client.suites.load(name)`, or `OwnExamples(…).suite(name)` of what stays on this machine.
@@ -108,6 +109,8 @@ def plant(
     """
     own = suite if isinstance(suite, OwnSuite) else None
     definition = _definition(suite)
+    dataset, known = _unplanted(dataset)
+    rows = known if rows is None else rows
     form = Form.of(dataset, input_key, label_key)
     if own is not None and input_key is None and isinstance(own.examples.inputs[0], TableRow):
         form = form.of_rows(dataset[0])
@@ -149,6 +152,15 @@ def plant(
     all_rows = np.concatenate([own_rows[kept], total + np.arange(len(probes))])
     told = np.array([probe.label for probe in probes], dtype=np.int64)
     return Planted(_WithProbes(dataset, kept, sources, told, inputs, form, transform), all_rows, probes, key)
+
+
+def _unplanted(dataset: Any) -> tuple[Any, Sequence[int] | None]:
+    """The examples, and their rows where the dataset says them."""
+    if isinstance(dataset, Planted):
+        raise InvalidInput(
+            "This dataset is planted: plant all probes at once, by one suite.", field="dataset"
+        )
+    return without_rows(dataset)
 
 
 def _of_suite(own: OwnSuite | None) -> dict[str, int]:

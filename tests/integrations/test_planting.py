@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from sondage.errors import InvalidInput, Unsupported
 from sondage.probes.suite import Generator, SuiteDefinition, default_suite
@@ -59,6 +59,33 @@ def test_flips_take_the_place_of_their_sources_in_any_dataset() -> None:
         assert value.item() == source
         assert int(label) == (told[row]["label"] if row >= N else row % CLASSES)
         assert label.dtype == torch.int64
+
+
+@pytest.mark.parametrize("as_mappings", [False, True])
+def test_examples_that_say_their_row_say_it_once(as_mappings) -> None:
+    given = labels().tolist()
+    plain = [
+        {"x": str(row), "label": label} if as_mappings else (str(row), label)
+        for row, label in enumerate(given)
+    ]
+    part = range(100, 160)
+    bare = Subset(plain, part)
+    of_all = {"num_examples": N, "num_classes": CLASSES}
+    wanted = plant(bare, FLIP, rows=list(part), **of_all)
+    for dataset in (Indexed(bare), Subset(Indexed(plain), part), Indexed(bare, rows=list(part))):
+        planted = plant(dataset, FLIP, **of_all)
+        assert [planted[position] for position in range(len(planted))] == [
+            wanted[position] for position in range(len(wanted))
+        ]
+        assert planted.probes == wanted.probes
+    assert len(wanted[0]) == 3
+    with pytest.raises(InvalidInput, match="is planted"):
+        plant(wanted, FLIP, **of_all)
+
+
+def test_a_subset_without_rows_is_all_that_is_recorded() -> None:
+    plain = [(str(row), label) for row, label in enumerate(labels().tolist())]
+    assert plant(Subset(plain, range(50, 150)), FLIP).probes[0].row == 100
 
 
 def test_it_is_the_same_every_time_and_other_slots_displace_others() -> None:
