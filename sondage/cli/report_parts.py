@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sondage.cli.output import print_line, print_table
@@ -19,6 +19,7 @@ def summary(report: Mapping[str, Any]) -> dict[str, object]:
         "shares of votes are off by": _off(report.get("reliability")),
         "tags differ between seeds": _flips(report.get("stability")),
         "tags settled": _settled(report.get("settling")),
+        "epochs that count": _epochs(report.get("evidence")),
         "suspects": _suspects(report.get("per_class")),
     }
     return {name: said for name, said in found.items() if said}
@@ -44,6 +45,19 @@ def _settled(found: Mapping[str, Any] | None) -> str | None:
     if found["settled_after"] is None:
         return f"not within {found['num_epochs']} epochs"
     return f"at epoch {found['settled_after']} of {found['num_epochs']}"
+
+
+def _epochs(found: Sequence[Mapping[str, Any]] | None) -> str | None:
+    """Per run the epoch of the highest weight, from 1, and the one after which the features were looked at."""
+    if not found:
+        return None
+    said = []
+    for run in found:
+        weights = run["weights"]
+        peak = f"most {weights.index(max(weights)) + 1} of {len(weights)} ({max(weights):.0%})"
+        look = "" if run["look_epoch"] is None else f", features looked at after {run['look_epoch'] + 1}"
+        said.append(peak + look)
+    return "; ".join(dict.fromkeys(said))
 
 
 def _suspects(found: Mapping[str, Any] | None) -> str | None:

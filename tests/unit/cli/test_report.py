@@ -37,6 +37,10 @@ def test_one_line_each() -> None:
             "not_trained_on": {"accuracy": 0.5, "num_held_out": 30},
             "per_class": {"num_examples": 200, "num_suspects": 30},
             "reliability": {"error": 0.0437, "bins": []},
+            "evidence": [
+                {"run": "one", "weights": [0.2, 0.7, 0.1], "look_epoch": 2},
+                {"run": "other", "weights": [0.2, 0.7, 0.1], "look_epoch": None},
+            ],
         }
     )
     assert said == {
@@ -44,6 +48,7 @@ def test_one_line_each() -> None:
         "shares of votes are off by": "4.4%, on average",
         "tags differ between seeds": "12.5% of 1,200; 8.0% by another draw of probes alone",
         "tags settled": "at epoch 14 of 30",
+        "epochs that count": "most 2 of 3 (70%), features looked at after 3; most 2 of 3 (70%)",
         "suspects": "30 of 200 (15.0%)",
     }
 

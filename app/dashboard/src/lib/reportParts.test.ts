@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { parseParts, settledInWords } from "./reportParts";
+import { looksInWords, parseParts, settledInWords } from "./reportParts";
 
 const settling = { num_sampled: 100, num_epochs: 30, share_needed: 0.95, epochs: [1, 14, 30], share_equal: [0.3, 0.96, 1], settled_after: 14 };
 
@@ -12,7 +12,7 @@ test("parts as report_parts.py writes them", () => {
 });
 
 test("an older report has none of them", () => {
-  expect(parseParts({})).toEqual({ reliability: undefined, stability: undefined, settling: undefined, perClass: undefined });
+  expect(parseParts({})).toEqual({ epochs: undefined, reliability: undefined, stability: undefined, settling: undefined, perClass: undefined });
 });
 
 test("when tags settled, in words", () => {
@@ -20,4 +20,10 @@ test("when tags settled, in words", () => {
   expect(settledInWords({ ...settling, settled_after: null })).toBe("Not within 30 epochs");
   expect(settledInWords({ ...settling, epochs: [] })).toBeUndefined();
   expect(settledInWords(undefined)).toBeUndefined();
+});
+
+test("which looks count, in words", () => {
+  const run = { run: "one", weights: [0.5, 0.5] };
+  expect(looksInWords([{ ...run, look_epoch: 11 }, { ...run, look_epoch: 3 }, { ...run, look_epoch: 11 }])).toBe("features looked at after epoch 4 and 12");
+  expect(looksInWords([{ ...run, look_epoch: null }])).toBeUndefined();
 });

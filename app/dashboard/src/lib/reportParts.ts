@@ -54,7 +54,15 @@ export interface Reliability {
   bins: { low: number; high: number; num: number; mean_share: number; share_right: number }[];
 }
 
+/** What the order by evidence rests on, per run; the look's epoch counts from 0. */
+export interface EpochsOfRun {
+  run: string;
+  weights: number[];
+  look_epoch: number | null;
+}
+
 export interface ReportParts {
+  epochs: EpochsOfRun[] | undefined;
   reliability: Reliability | undefined;
   stability: Stability | undefined;
   settling: Settling | undefined;
@@ -65,6 +73,7 @@ export function parseParts(report: Record<string, unknown>): ReportParts {
   return {
     reliability: part(report.reliability) as Reliability | undefined,
     stability: part(report.stability) as Stability | undefined,
+    epochs: part(report.evidence) as EpochsOfRun[] | undefined,
     settling: part(report.settling) as Settling | undefined,
     perClass: part(report.per_class) as PerClass | undefined,
   };
@@ -75,6 +84,12 @@ export function settledInWords(found: Settling | undefined): string | undefined 
   if (!found?.epochs.length) return undefined;
   if (found.settled_after === null) return `Not within ${found.num_epochs} epochs`;
   return `At epoch ${found.settled_after} of ${found.num_epochs}`;
+}
+
+/** “Looked at after epoch 12”; undefined where no run was looked at. */
+export function looksInWords(found: EpochsOfRun[]): string | undefined {
+  const looks = [...new Set(found.flatMap(({ look_epoch }) => (look_epoch === null ? [] : [look_epoch + 1])))].sort((one, other) => one - other);
+  return looks.length ? `features looked at after epoch ${looks.join(" and ")}` : undefined;
 }
 
 /** Written by our own report_parts.py; only its absence is to be borne. */

@@ -14,6 +14,7 @@ import { parseReport, type Report, type RunReport } from "../../lib/report";
 import { settledInWords } from "../../lib/reportParts";
 import { parseWrongLabels } from "../../lib/wrongLabels";
 import { Confusion } from "./Confusion";
+import { Epochs } from "./Epochs";
 import { Learned } from "./Learned";
 import { Pairs, PerClass } from "./PerClass";
 import { PerCategory } from "./PerCategory";
@@ -92,7 +93,7 @@ function Sections({ report, raw }: { report: Report; raw: Record<string, unknown
 
 /** What is said of the tagging as a whole, and of no run alone. */
 function OfAll({ report, names, raw }: { report: Report; names: string[]; raw: Record<string, unknown> }) {
-  const { reliability, stability, settling, perClass } = report.parts;
+  const { reliability, stability, settling, perClass, epochs } = report.parts;
   const wrongLabels = parseWrongLabels(raw);
   return (
     <>
@@ -101,6 +102,7 @@ function OfAll({ report, names, raw }: { report: Report; names: string[]; raw: R
       {reliability?.bins.length ? <Reliability found={reliability} /> : null}
       {stability ? <Stability found={stability} /> : null}
       {settling?.epochs.length ? <Settling found={settling} /> : null}
+      {epochs?.length ? <Epochs found={epochs} /> : null}
       {perClass?.classes.length ? <PerClass found={perClass} /> : null}
       {perClass?.pairs.length ? <Pairs pairs={perClass.pairs} numPairs={perClass.num_pairs} /> : null}
     </>
