@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 from typing import Any, Protocol
 
+from sondage.recorder.figures import OUR_METRICS
+
 LOG = logging.getLogger("sondage")
 BREAK_OFF_SECONDS = 5.0
 """How long a training that broke off waits for the server; what is left stays in the spool."""
@@ -42,6 +44,7 @@ class Epochs:
         self.run = run
         self.recording = False
         self._first = True
+        self._said = False
 
     def begin(self, epoch: int) -> None:
         """The trainer begins this epoch, counted from 0."""
@@ -56,10 +59,17 @@ class Epochs:
             self.run.log(**values)
 
     def end(self, **metrics: Any) -> None:
+        """The trainer has ended the epoch. Figures that are named like ours are left out, with one warning."""
         metrics.pop("epoch", None)  # a figure that some log, which is no number of an epoch of the run
         if self.recording:
             self.recording = False
-            self.run.end_epoch(**metrics)
+            ours = sorted(OUR_METRICS & metrics.keys())
+            if ours and not self._said:
+                self._said = True
+                LOG.warning(
+                    "Not recorded, since the recording has figures of these names: %s.", ", ".join(ours)
+                )
+            self.run.end_epoch(**{name: value for name, value in metrics.items() if name not in ours})
 
     def break_off(self, fault: BaseException) -> None:
         """The training ends by this error, which the caller raises again."""

@@ -51,6 +51,14 @@ def _of_losses(losses: AnyArray) -> dict[str, Any]:
     return {"num_nonfinite": len(losses) - num_finite, "train_loss": mean}
 
 
+OUR_METRICS = frozenset(
+    {
+        *("num_seen", "num_repeated", "num_nonfinite", "num_lost_batches", "seconds"),
+        *("counts", "coverage", "missing_ranks"),  # the server's
+    }
+)
+"""Names of figures that a metric of the user's own may not take the place of. `train_loss` and `train_accuracy` may be
+the user's: what trains can be another loss than what is recorded."""
 MOST_METRICS = 480
 """Of the user's own. The server takes 500 of an epoch, and the recorder adds its own to these."""
 LARGEST_WHOLE = 2**63 - 1
@@ -63,9 +71,16 @@ def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     InvalidInput
-        A figure is more than one number, or the server would refuse it: there are too many of them, or a text or
-        a name cannot be stored.
+        A figure is more than one number, has the name of one of ours, or the server would refuse it: there are too
+        many of them, or a text or a name cannot be stored.
     """
+    ours = sorted(OUR_METRICS & metrics.keys())
+    if ours:
+        raise InvalidInput(
+            f"A metric cannot be named {ours[0]}: the recording counts that itself. Name it otherwise, such as "
+            f"my_{ours[0]}.",
+            field=ours[0],
+        )
     if len(metrics) > MOST_METRICS:
         raise InvalidInput(
             f"{len(metrics)} metrics in one epoch: pass at most {MOST_METRICS}.", field="metrics"

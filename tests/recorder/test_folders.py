@@ -339,6 +339,7 @@ def test_no_thread_is_left_of_a_run_that_has_arrived(init: Init, server: FakeSer
         ({"a\0b": 1}, "name.*NUL"),
         ({"big": 10**30}, "64 bits"),
         ({"z": 1j}, "complex"),
+        ({"num_seen": 3, "coverage": 1.0}, "named coverage.*my_coverage"),
     ],
 )
 def test_metrics_that_the_server_would_refuse(
