@@ -1,5 +1,7 @@
 """③ Closing epochs of recorded runs: everything that was announced is there, or nothing is closed.
 
+The channel `left_out` alone may be absent: it is of the epochs in which the training looked at its features.
+
 Of several ranks the last one closes the epoch: their parts become blocks, in one transaction. Of a row that several
 saw, the lowest rank's value counts: a distributed sampler pads with duplicates, and these say nothing new. A run that
 records the channel `count` says how often each rank saw each row, as where examples are drawn with replacement: then
@@ -18,7 +20,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from sondage.recorder.channels import COUNT
+from sondage.recorder.channels import COUNT, LEFT_OUT
 from store import runs
 from store.bulk import fetch_binary
 from store.curve_parts import (
@@ -124,7 +126,8 @@ def shards_there(
 
 def _require_all(there: set[tuple[str, int]], run: Run, recording: Recording, epoch: int, rank: int) -> None:
     shards = range(num_shards(run.num_rows))
-    missing = [(name, shard) for name in recording.channels for shard in shards if (name, shard) not in there]
+    needed = set(recording.channels) - ({LEFT_OUT} - {name for name, _ in there})
+    missing = [(name, shard) for name in sorted(needed) for shard in shards if (name, shard) not in there]
     if missing:
         some = ", ".join(f"{name}/{shard}" for name, shard in missing[:10])
         more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
@@ -193,7 +196,7 @@ def merge(session: Session, *, run: Run, recording: Recording, epoch: int) -> No
     if not closings:
         raise IncompleteEpoch(f"No rank has closed its part of epoch {epoch}; there is nothing to close.")
     ranks = [closing.rank for closing in closings]
-    seen = dict.fromkeys(recording.channels, 0)
+    seen = {name: 0 for name in recording.channels if name != LEFT_OUT}
     for shard in range(num_shards(run.num_rows)):
         for name, number in _merge_shard(session, run, recording, epoch, ranks, shard).items():
             seen[name] += number
@@ -222,7 +225,12 @@ def _merge_shard(
     counts = parts(COUNT) if COUNT in recording.channels else None
     seen = {}
     for channel, dtype in recording.channels.items():
-        if counts is None:
+        if channel == LEFT_OUT:
+            looked = parts(channel)
+            if not looked:
+                continue
+            merged, _ = combine(looked)  # of no pass: neither counts nor coverage are of it
+        elif counts is None:
             merged, seen[channel] = combine(parts(channel))
         elif channel == COUNT:
             merged, seen[channel] = added(counts)

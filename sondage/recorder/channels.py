@@ -16,6 +16,8 @@ FLOATS: tuple[str, ...] = ("float32", "float16")
 INTEGERS: tuple[str, ...] = ("int8", "int16", "int32")
 COUNT = "count"
 """How often a row was seen in an epoch; recorded where it is asked for."""
+LEFT_OUT = "left_out"
+"""Left-out margins (`sondage.tagging.left_out`), of the epochs of a look alone; recorded where it is asked for."""
 DEFAULT_CHANNELS = ("loss", "margin", "predicted")
 ARGUMENTS = ("rows", "keys", "logits", "labels")
 """Names that `log` needs for itself."""
@@ -56,9 +58,8 @@ def _dtype(name: str, dtype: str, num_classes: int | None) -> str:
             f"{', '.join(ARGUMENTS)}.",
             field="channels",
         )
-    allowed = {"loss": FLOATS, "margin": FLOATS, "predicted": INTEGERS, COUNT: INTEGERS}.get(
-        name, (*FLOATS, *INTEGERS)
-    )
+    known = {"loss": FLOATS, "margin": FLOATS, LEFT_OUT: FLOATS, "predicted": INTEGERS, COUNT: INTEGERS}
+    allowed = known.get(name, (*FLOATS, *INTEGERS))
     chosen = str(dtype) or _usual(name, num_classes)
     if chosen not in allowed:
         raise InvalidInput(

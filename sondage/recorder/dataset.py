@@ -22,7 +22,7 @@ from sondage.bounds import (
 )
 from sondage.errors import InvalidInput
 from sondage.recorder.arrow import Column, arrow_stream
-from sondage.types import AnyArray, Labels
+from sondage.types import AnyArray, Labels, Mask
 
 SPLITS = ("train", "validation", "test")
 SHOWN_CHARACTERS = 60
@@ -69,6 +69,12 @@ class Examples:
     def num_train(self) -> int | None:
         """Examples of the train split, which is all of them where no split is given."""
         return self.num_examples if self._splits is None else self._splits.count("train")
+
+    def is_train(self, num_examples: int) -> Mask:
+        """Which of so many examples are of the train split; all where no split is given."""
+        if self._splits is None:
+            return np.ones(num_examples, dtype=bool)
+        return np.array([split == "train" for split in self._splits])
 
     def rows_of(self, keys: Any) -> AnyArray:
         """Rows of the ids that a batch names.

@@ -34,6 +34,14 @@ class DisabledRun(Run):
     def num_examples(self) -> int | None:
         return None
 
+    @property
+    def num_classes(self) -> int | None:
+        return None
+
+    @property
+    def wants_features(self) -> bool:
+        return False
+
     def plant(self, probes: Sequence[Mapping[str, Any]], *, suite_id: int | None = None) -> None:
         pass
 
@@ -41,6 +49,12 @@ class DisabledRun(Run):
         pass
 
     def log(self, **batch: Any) -> None:
+        pass
+
+    def log_features(self, **batch: Any) -> None:
+        pass
+
+    def drop_features(self, why: str | None = None) -> None:
         pass
 
     def end_epoch(self, *, epoch: int | None = None, **metrics: Any) -> None:

@@ -46,3 +46,8 @@ class Parts:
             if probes is not None:
                 self.sender.courier.probes = probes
         return replace(self, spec=spec)
+
+
+def made_ones(probes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those that have rows of their own; known examples serve as they are."""
+    return [probe for probe in probes if probe["row"] != probe["source_row"]]

@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sondage.errors import Conflict, Forbidden, InvalidInput, Unavailable
-from sondage.recorder.channels import COUNT
+from sondage.errors import Conflict, InvalidInput
+from sondage.recorder import finished
+from sondage.recorder.channels import COUNT, LEFT_OUT
 from sondage.recorder.doubts import Doubts
+from sondage.recorder.farewell import say_not_finished, say_what_is_left
 from sondage.recorder.figures import figures, plain_metrics
+from sondage.recorder.looks import Looks
 from sondage.recorder.parcel import Parcel
-from sondage.recorder.parts import CROSS_ENTROPY, FROM_LOGITS, Parts
+from sondage.recorder.parts import CROSS_ENTROPY, FROM_LOGITS, Parts, made_ones
 from sondage.recorder.trouble import LOG
 from sondage.recorder.under_way import EpochUnderWay
 
@@ -43,7 +46,7 @@ class Run:
         self._parts = parts
         self._process = os.getpid()
         self._takes = self._taken_arguments()
-        self._epoch = self._open_epoch(_made(parts.outbox.folder.probes()))
+        self._epoch, self._looks = self._open_epoch(made_ones(parts.outbox.folder.probes()))
         self._doubts = Doubts(parts.spec.run)
         self._finished = False
         self._gave_way = False
@@ -78,6 +81,17 @@ class Run:
         """Of the recorded dataset, where that is known by now."""
         return self._parts.spec.num_examples
 
+    @property
+    def num_classes(self) -> int | None:
+        """Of the recorded dataset, where `init` was told labels or class names."""
+        return self._parts.examples.num_classes
+
+    @property
+    def wants_features(self) -> bool:
+        """Is a look due at the end of this epoch: a third, two thirds and all of `init(num_epochs=…)`? Never without
+        the channel `left_out`, nor in one process of several."""
+        return self._looks.wanted(self.next_epoch)
+
     def plant(self, probes: Sequence[Mapping[str, Any]], *, suite_id: int | None = None) -> None:
         """Say which rows are planted probes; `sondage.torch.plant(…, run=run)` does.
 
@@ -96,7 +110,7 @@ class Run:
             Recording has begun, or the run that is gone on with was planted otherwise.
         """
         self._check_may_record()
-        made = _made(probes)
+        made = made_ones(probes)
         if self._epoch.has_begun:
             raise Conflict("Plant before the first batch is logged.")
         spec, to_see = self._parts.spec, self._parts.num_to_see
@@ -107,7 +121,7 @@ class Run:
         if to_see is not None:
             to_see += len(made) - len({probe["source_row"] for probe in made} - {None})
         self._parts = replace(self._parts.with_spec(spec, probes), num_to_see=to_see)
-        self._epoch = self._open_epoch(made)
+        self._epoch, self._looks = self._open_epoch(made)
 
     def note_training_loss(self, words: str) -> None:
         """Say in the protocol what trains, and that the recorded loss is worked out from logits: integrations do.
@@ -196,6 +210,29 @@ class Run:
             rows = self._rows(rows, keys)
         self._epoch.log(rows, logits, labels, extra)
 
+    def log_features(self, *, features: Any, rows: Any = None, keys: Any = None, labels: Any = None) -> None:
+        """Take a batch of a look at the model's features, between the epoch's last step and `end_epoch`.
+
+        `sondage.torch.look` does. Needs `init(channels=(…, "left_out"))`. What is wrong raises nothing: there is one
+        warning, and the epoch is recorded without a look.
+
+        Parameters
+        ----------
+        features : floats, shape (B, width)
+            What the model's last linear layer is given, in evaluation mode. Kept until `end_epoch`: at most 32 MiB,
+            and 260 bytes for each example beyond 65,536. A row that comes again takes the place of what was there.
+        rows, keys : as for `log`
+        labels : integers, shape (B,), optional
+            The given labels, where the run does not know them.
+        """
+        if self._must_look:
+            self._look()
+        self._looks.take(lambda: self._rows(rows, keys), features, labels)
+
+    def drop_features(self, why: str | None = None) -> None:
+        """Forget the look under way; with a reason, do without one in this epoch, and warn of it once."""
+        self._looks.drop(why)
+
     def end_epoch(self, *, epoch: int | None = None, **metrics: Any) -> None:
         """Close the epoch: one copy from the device; a thread of its own writes and sends it.
 
@@ -225,8 +262,10 @@ class Run:
             raise
         self._end_refused = self._must_look = False
         has_batches = self._epoch.has_batches
+        looked = {} if number is None else self._looks.collect()
         channels, count, cost = self._epoch.collect()
         if number is None:
+            self._looks.drop()
             return
         found = figures(channels, count)
         to_see = self._parts.num_to_see
@@ -239,9 +278,9 @@ class Run:
                 epoch=number,
                 rank=self._parts.rank,
                 num_rows=len(count),
-                channels=channels,
+                channels={**channels, **looked},
                 metrics={**found, **cost, **said},
-                counts=dict.fromkeys(self._parts.spec.channels, found["num_seen"]),
+                counts={name: found["num_seen"] for name in self._parts.spec.channels if name != LEFT_OUT},
                 coverage=min(1.0, found["num_seen"] / to_see) if to_see else None,
             )
         )
@@ -254,6 +293,7 @@ class Run:
         self._check_may_record()
         self._end_refused = self._must_look = False
         self._epoch.drop()
+        self._looks.drop()
 
     def finish(self, state: str = "finished", *, timeout_seconds: float = 30.0) -> None:
         """End the run, and wait until the server has it, at most for the given time.
@@ -281,7 +321,7 @@ class Run:
             parts.outbox.close()
             parts.outbox.folder.release()
         if not arrived:
-            self._say_what_is_left()
+            say_what_is_left(parts)
 
     def give_way(self) -> None:
         """Another run of this process goes on with this one, by `init(resume=True)`. An epoch under way is dropped.
@@ -320,17 +360,7 @@ class Run:
         """
         if not self._finished:
             raise Conflict("Call finish() first: a tagging looks at whole curves.")
-        if self._parts.sender is None or not self._parts.sender.finish(timeout_seconds):
-            path = self._parts.outbox.folder.path
-            raise Unavailable(f"The server does not have all of this run: sondage sync {path}, then tag it.")
-        tagged: Any = import_module("sondage.client.tagged")
-        try:
-            pending: PendingTags = tagged.PendingTags.create(
-                self._parts.connect(), self.name, suite=suite, k=k
-            )
-        except Forbidden as fault:
-            raise Forbidden(f"{fault} To tag takes one of the scopes read,record: all is recorded.") from None
-        return pending
+        return finished.tag(self._parts, suite=suite, k=k, timeout_seconds=timeout_seconds)
 
     def __enter__(self) -> Run:
         return self
@@ -365,6 +395,7 @@ class Run:
         self._check_may_record()
         if self._end_refused:
             self._epoch.drop()
+            self._looks.drop()
             self._end_refused = self._must_look = False
             LOG.warning(
                 "Run %s: end_epoch raised, and batches are logged again: they are epoch %d, and what was logged before "
@@ -395,46 +426,25 @@ class Run:
         taken = {name: name in self._parts.spec.channels for name in ("loss", "margin", "predicted")}
         return taken | {"loss": taken["loss"] and self._parts.training_loss is None}
 
-    def _open_epoch(self, made: Sequence[Mapping[str, Any]]) -> EpochUnderWay:
+    def _open_epoch(self, made: Sequence[Mapping[str, Any]]) -> tuple[EpochUnderWay, Looks]:
         """Labels by row: those of made probes stand behind those of the examples."""
+        looks = Looks(self._parts.spec, self._parts.examples, made)
         labels = self._parts.examples.labels
         if labels is not None:
             labels = np.concatenate([labels, np.array([probe["label"] for probe in made], np.int64)])
-        return EpochUnderWay(self._parts.spec, labels, self._parts.trouble)
+        return EpochUnderWay(self._parts.spec, labels, self._parts.trouble), looks
 
     # ---- the end
-
-    def _say_what_is_left(self) -> None:
-        outbox, sender = self._parts.outbox, self._parts.sender
-        if outbox.state.next_epoch:
-            LOG.warning(
-                "Run %s: the server does not have %d of its epochs, or not its end. %sSend them by: %s",
-                self.name,
-                outbox.pending,
-                "" if sender is None or sender.refused is None else f"{sender.refused} ",
-                f"sondage sync {outbox.folder.path}" if sender is None else sender.remedy,
-            )
 
     def _at_exit(self) -> None:
         """A program that ends without `finish`: nothing is lost, and the run can be gone on with."""
         if os.getpid() != self._process or self._finished:
             return
         self._parts.outbox.wait_until_spooled(EXIT_SECONDS)
-        LOG.warning(
-            "Run %s was not finished: call run.finish() at the end, or use it as a context manager. %d of its "
-            "epochs wait in %s; init(resume=True) goes on with it.",
-            self.name,
-            self.num_unsent,
-            self._parts.outbox.folder.path,
-        )
+        say_not_finished(self._parts)
 
 
 def _end_here(reference: weakref.ReferenceType[Run]) -> None:
     run = reference()
     if run is not None:
         run._must_look = True
-
-
-def _made(probes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Those that have rows of their own; known examples serve as they are."""
-    return [probe for probe in probes if probe["row"] != probe["source_row"]]

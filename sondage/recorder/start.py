@@ -70,7 +70,7 @@ def init(
     run : str, optional
         Unique in its project; from the dataset's name and the time when not given.
     num_epochs : int, optional
-        How many there will be, for the progress that is shown.
+        How many there will be: for the progress that is shown, and for when to look at the model's features.
     labels : integers from 0, shape (N,), optional
         The given label of every example, in the order of the rows.
     ids : texts or numbers, shape (N,), optional
@@ -87,8 +87,9 @@ def init(
         Name of the loss that trains where it is not the plain cross-entropy (mixup, smoothing, class weights,
         focal). The recorded loss is then worked out from logits and labels, whatever `log(loss=…)` gets.
     channels : sequence of str, or mapping of name to dtype
-        What is recorded. `("loss",)` needs no logits. `count` tells how often a row was seen in an epoch. A name
-        of the user's own is float32 unless the mapping says float16, int8, int16 or int32.
+        What is recorded. `("loss",)` needs no logits. `count` tells how often a row was seen in an epoch; `left_out`
+        is worked out of the model's features at three looks (`sondage.torch.look`, `Run.log_features`). A name of the
+        user's own is float32 unless the mapping says float16, int8, int16 or int32.
     url, key : str, optional
         `SONDAGE_URL`, or http://127.0.0.1:8000, and `SONDAGE_KEY` when not given.
     mode : {"online", "offline", "disabled"}

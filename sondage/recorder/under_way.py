@@ -11,6 +11,7 @@ import numpy as np
 
 from sondage.errors import InvalidInput
 from sondage.recorder.arrays import ArrayBuffer
+from sondage.recorder.channels import LEFT_OUT
 from sondage.recorder.spool import RunSpec
 from sondage.recorder.trouble import Trouble
 from sondage.types import AnyArray, Labels
@@ -45,7 +46,7 @@ class EpochUnderWay:
 
     def __init__(self, spec: RunSpec, labels: Labels | None, trouble: Trouble) -> None:
         self.num_rows = None if spec.num_examples is None else spec.num_examples + spec.num_made
-        self._channels = spec.channels
+        self._channels = {name: dtype for name, dtype in spec.channels.items() if name != LEFT_OUT}
         self._labels = labels
         self._trouble = trouble
         self._buffer: ChannelBuffer | None = None

@@ -1,4 +1,4 @@
-"""③ Rows and labels of a batch from a loader over an `Indexed` dataset."""
+"""③ Rows, labels and inputs of a batch from a loader over an `Indexed` dataset."""
 
 from __future__ import annotations
 
@@ -47,3 +47,21 @@ def labels_in(batch: Any) -> Tensor | None:
     if isinstance(inner, tuple | list) and len(inner) == expected and isinstance(inner[1], Tensor):
         return inner[1]
     return None
+
+
+def inputs_in(batch: Any) -> Any:
+    """What a model is given: of (inputs, labels, rows) the first, of a mapping all but row and labels.
+
+    Raises
+    ------
+    InvalidInput
+        It cannot be told.
+    """
+    inner = batch.inputs if isinstance(batch, Batch) else batch
+    if isinstance(inner, Mapping):
+        return {name: value for name, value in inner.items() if name not in (ROW, *_LABELS)}
+    if isinstance(batch, Batch) and not isinstance(inner, tuple | list):
+        return inner
+    if isinstance(inner, tuple | list) and 0 < len(inner) <= (2 if isinstance(batch, Batch) else 3):
+        return inner[0]
+    raise InvalidInput("It cannot be told what of the batch the model is given.", field="inputs")

@@ -40,18 +40,22 @@ PUBLIC = [
 ]
 PUBLIC_OF_RUN = [
     "drop_epoch",
+    "drop_features",
     "end_epoch",
     "finish",
     "give_way",
     "log",
+    "log_features",
     "name",
     "next_epoch",
     "note_training_loss",
+    "num_classes",
     "num_examples",
     "num_lost",
     "num_unsent",
     "plant",
     "tag",
+    "wants_features",
 ]
 HEAVY = [
     "torch",

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sondage.tagging.left_out import NOBODY, Regressions, draw_fitted
+from sondage.torch.features import Given, NotOneVectorEach, last_linear, narrowed, projection
 from sondage.types import AnyArray
 from worker.data.loader import TrainingData
 from worker.training.passes import Trainer
 from worker.training.seeding import derived_seed
 
-WIDEST = 128
-"""Wider features are projected to so many directions, drawn at random, which keep angles to about a tenth."""
 _BLOCK_ROWS = 4_096
 
 
@@ -37,13 +35,14 @@ def look(trainer: Trainer, data: TrainingData, check: Callable[[], None] = lambd
         Margins (`sondage.tagging.left_out`); NaN for rows that are not of the train split. None for a model that does
         not end in a linear layer of one vector a row.
     """
-    layer = _last_linear(trainer)
+    layer = last_linear(trainer.model, trainer.num_classes)
     if layer is None:
         return None
     out = np.full(data.num_rows, np.nan, dtype=np.float32)
     rows = np.sort(np.concatenate([data.train_rows, data.displaced_rows]))
     seed = derived_seed(trainer.seed, "look") % 2**32
-    features = partial(_features, trainer, layer, _projection(layer.in_features, trainer), check=check)
+    narrow = projection(layer.in_features, seed, trainer.device)
+    features = partial(_features, trainer, layer, narrow, check=check)
     try:
         fitted = draw_fitted(rows[rows < data.num_examples], seed)
         kept = np.concatenate([values for _, values in features(fitted)])
@@ -62,13 +61,9 @@ def look(trainer: Trainer, data: TrainingData, check: Callable[[], None] = lambd
             check()
         for batch, values in features(np.setdiff1d(rows, fitted, assume_unique=True)):
             out[batch] = regressions.margins(values, data.labels[batch], place[batch])
-    except _NotOneVectorEach:
+    except NotOneVectorEach:
         return None
     return out
-
-
-class _NotOneVectorEach(Exception):
-    """The last linear layer is used twice, or on something else than one vector a row."""
 
 
 @torch.no_grad()
@@ -76,29 +71,10 @@ def _features(
     trainer: Trainer, layer: nn.Linear, narrow: Tensor | None, rows: AnyArray, *, check: Callable[[], None]
 ) -> Iterator[tuple[AnyArray, AnyArray]]:
     """Batches of rows with what the layer is given for them, in evaluation mode, float32 (rows, width)."""
-    taken: list[Tensor] = []
     trainer.model.eval()
-    hook = layer.register_forward_pre_hook(lambda _, given: taken.append(given[0]))
-    try:
+    with Given(layer) as given:
         for batch in trainer.loader.batches(rows, 2 * trainer.recipe.batch_size):
-            taken.clear()
             trainer.logits(batch)
-            if len(taken) != 1 or taken[0].shape != (len(batch.rows), layer.in_features):
-                raise _NotOneVectorEach
-            found = taken[0].float()
+            found = given.vectors(len(batch.rows))
             check()
-            yield batch.rows.cpu().numpy(), (found if narrow is None else found @ narrow).cpu().numpy()
-    finally:
-        hook.remove()
-
-
-def _last_linear(trainer: Trainer) -> nn.Linear | None:
-    layers: list[Any] = [layer for layer in trainer.model.modules() if isinstance(layer, nn.Linear)]
-    return layers[-1] if layers and layers[-1].out_features == trainer.num_classes else None
-
-
-def _projection(width: int, trainer: Trainer) -> Tensor | None:
-    if width <= WIDEST:
-        return None
-    drawn = np.random.default_rng(derived_seed(trainer.seed, "look") % 2**32).normal(size=(width, WIDEST))
-    return torch.from_numpy(drawn.astype(np.float32) / np.float32(WIDEST**0.5)).to(trainer.device)
+            yield batch.rows.cpu().numpy(), narrowed(found, narrow).cpu().numpy()

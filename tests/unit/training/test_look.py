@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from sondage.errors import JobAborted
+from sondage.tagging import left_out
 from sondage.tagging.left_out import look_epochs
 from tests.unit.training.test_loop import RECIPES, run, short
 from worker.data.loader import TrainingData
-from worker.training import look as module
 from worker.training.look import look
 from worker.training.passes import Trainer
 
@@ -65,7 +65,7 @@ def test_wide_features_are_projected(make_data, monkeypatch):
     data = make_data("image")
     trainer = Trainer.build(data, short(RECIPES["convnet"][1]), seed=0, device=CPU)
     plain = look(trainer, data)
-    monkeypatch.setattr(module, "WIDEST", 8)
+    monkeypatch.setattr(left_out, "WIDEST", 8)
     narrow = look(trainer, data)
     assert narrow.shape == plain.shape
     assert not np.array_equal(narrow, plain)
