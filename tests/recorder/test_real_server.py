@@ -36,6 +36,11 @@ def test_the_guide(here: str, tmp_path: Path) -> None:
     frame = names["result"].to_pandas()  # type: ignore[attr-defined]
     wrong = frame["key"].astype(int) % 25 == 0
     assert wrong.head(50).mean() > 0.5, "wrong labels stand at the top"
+    with Client() as client:
+        looked = np.isfinite(client.runs.curves("with-looks", "left_out")).all(axis=0)
+        by_hand = client.runs.curves("looks-by-hand", "left_out")
+    assert looked.tolist() == [False, True, False, True, False, True]
+    assert np.isfinite(by_hand).all()
     assert main(["sync"]) == 0
     assert list((tmp_path / "sondage-spool").iterdir()) == []
 
