@@ -121,7 +121,9 @@ class Examples:
     def _rows_by_key(self) -> dict[str, int]:
         if self._ids is None:
             raise InvalidInput(
-                "keys= needs the ids of the examples: pass init(ids=…), or log rows=.", field="keys"
+                "keys= needs the ids of the examples: pass init(ids=…), of a dataset that is registered "
+                "ids=Client().datasets.keys(NAME), or log rows=.",
+                field="keys",
             )
         if self._row_of is None:
             self._row_of = {key: row for row, key in enumerate(self._ids)}
