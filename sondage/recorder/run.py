@@ -250,9 +250,9 @@ class Run:
         Raises
         ------
         InvalidInput
-            `epoch` leaves one out, or a metric is no number: the epoch is as it was, and a corrected call closes it;
-            where its batches are logged once more instead, they take the place of the former ones. Or rows or labels
-            on the device were out of range: the epoch was dropped.
+            `epoch` leaves one out, a metric is no number or named like one of ours: the epoch is as it was; a corrected
+            call closes it, and batches that are logged once more instead take the place of the former ones. Or rows or
+            labels on the device were out of range: the epoch was dropped.
         """
         self._check_may_record()
         try:
