@@ -48,6 +48,10 @@ def channel_dtypes(channels: Sequence[str] | Mapping[str, str], num_classes: int
         raise InvalidInput(
             f"channels names {len(asked)}: a run has at most {MAX_CHANNELS}.", field="channels"
         )
+    if asked.keys() == {LEFT_OUT}:
+        raise InvalidInput(
+            "left_out is of a few epochs: name another channel too, such as 'loss'.", field="channels"
+        )
     return {name: _dtype(name, dtype, num_classes) for name, dtype in asked.items()}
 
 

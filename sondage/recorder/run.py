@@ -226,7 +226,7 @@ class Run:
             The given labels, where the run does not know them.
         """
         if self._must_look:
-            self._look()
+            self._check_may_record()
         self._looks.take(lambda: self._rows(rows, keys), features, labels)
 
     def drop_features(self, why: str | None = None) -> None:

@@ -59,6 +59,7 @@ def look(
     """
     if not (run.wants_features if epochs is None else run.next_epoch in epochs):
         return
+    model = _plain(model)
     layer = layer or last_linear(model, run.num_classes)
     if layer is None:
         run.drop_features(NO_LAYER)
@@ -73,6 +74,12 @@ def look(
     except BaseException:  # interrupted: half a look is none
         run.drop_features()
         raise
+
+
+def _plain(model: nn.Module) -> nn.Module:
+    """On one device, and uncompiled: what is compiled does not see hooks that come later."""
+    model = getattr(model, "_orig_mod", model)
+    return model.module if isinstance(model, nn.DataParallel) else model
 
 
 def _log_all(
@@ -109,7 +116,7 @@ def _on(device: torch.device, value: Any) -> Any:
 
 @contextmanager
 def _undisturbed(model: nn.Module, loader: Any) -> Iterator[None]:
-    """In evaluation mode and uncompiled: a compiled model does not see hooks that come later."""
+    """In evaluation mode, and parts that are compiled by themselves uncompiled."""
     was_training = model.training
     modes = [(module, module.training) for module in model.modules()]
     cuda = sorted({one.device.index for one in model.parameters() if one.device.type == "cuda"})

@@ -10,9 +10,12 @@ import pytest
 
 import sondage
 from sondage.recorder import sender
+from sondage.tagging import left_out
 from tests.recorder.fake_server import FakeServer, running
+from tests.recorder.sixty_examples import CHANNELS, GIVEN
 
 Init = Callable[..., sondage.Run]
+Begin = Callable[..., sondage.Run]
 
 
 @pytest.fixture
@@ -45,3 +48,16 @@ def init(server: FakeServer, tmp_path: Path) -> Iterator[Init]:
     yield begin
     for run in begun:
         run.finish(timeout_seconds=0.1)
+
+
+@pytest.fixture
+def begin(init: Init) -> Begin:
+    """`init` of sixty examples, recording looks."""
+    usual: dict[str, Any] = {"labels": GIVEN, "channels": CHANNELS, "num_epochs": 3}
+    return lambda **changes: init(**{**usual, **changes})
+
+
+@pytest.fixture
+def few_waves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regressions on few columns, which are solved at once."""
+    monkeypatch.setattr(left_out, "NUM_WAVES", 16)
