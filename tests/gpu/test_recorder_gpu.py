@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
 
 import sondage
 from sondage.recorder.spool import RunFolder
-from sondage.torch import EpochBuffer
+from sondage.tagging.left_out import directions, left_out_margins
+from sondage.torch import EpochBuffer, Indexed, look
 
 pytestmark = [
     pytest.mark.gpu,
@@ -61,3 +64,22 @@ def test_what_is_out_of_range_is_said_at_the_end_of_the_epoch(row, label):
         buffer.flush()
     buffer.log(row.clamp(0, 1), torch.zeros(1, C, device="cuda"), label.clamp(0, 1))
     assert np.isfinite(buffer.flush()["loss"]).sum() == 1, "the device and the buffer are as before"
+
+
+def test_a_look_leaves_the_device_as_it_was_and_says_what_the_cpu_says(epoch, tmp_path):
+    (values, labels), device = epoch, "cuda"
+    run = sondage.init(
+        dataset="d", run="r", labels=labels, num_epochs=1, channels=("loss", "left_out"), mode="offline", spool=tmp_path
+    )  # fmt: skip
+    model = nn.Sequential(nn.Dropout(0.5), nn.Linear(C, 200), nn.ReLU(), nn.Linear(200, C)).to(device)
+    torch.manual_seed(3)
+    expected = model(values.to(device))
+    torch.manual_seed(3)
+    look(run, model, DataLoader(Indexed(TensorDataset(values, labels)), batch_size=128, shuffle=True))
+    assert torch.equal(model(values.to(device)), expected), "generators and modes are what they were"
+    run.log(rows=torch.arange(N, device=device), loss=torch.zeros(N, device=device))
+    run.end_epoch()
+    run.finish()
+    found = RunFolder(next(tmp_path.glob("d*r*")), 0).read_epoch(0).channels["left_out"]
+    hidden = model[:3].cpu().eval()(values).detach().numpy() @ directions(200, 0)
+    np.testing.assert_allclose(found, left_out_margins(hidden, labels.numpy(), np.ones(N, bool)), atol=0.02)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -106,32 +107,34 @@ def test_labels_that_the_run_does_not_know_come_with_the_batch(init: Init, serve
     np.testing.assert_allclose(looked_at(server)[0], expected, atol=1e-5)
 
 
-WRONG: dict[str, dict[str, Any]] = {
-    "rows beyond": {"rows": np.arange(N) + 1, "features": FEATURES},
-    "no vectors": {"rows": np.arange(N), "features": FEATURES[:, 0]},
-    "other rows": {"rows": np.arange(N - 1), "features": FEATURES},
-    "whole numbers": {"rows": np.arange(N), "features": FEATURES.astype(int)},
-    "nothing finite": {"rows": np.arange(N), "features": FEATURES * np.nan},
-    "no ids": {"keys": ["a"] * N, "features": FEATURES},
-    "neither": {"features": FEATURES},
-}
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"rows": np.arange(N) + 1, "features": FEATURES}, "rows 1…60 of a run that has 0…59"),
+    ({"rows": np.arange(N), "features": FEATURES[:, 0]}, "one vector each"),
+    ({"rows": np.arange(N - 1), "features": FEATURES}, "for 60 rows of features"),
+    ({"rows": np.arange(N), "features": FEATURES.astype(int)}, "one vector each"),
+    ({"rows": np.arange(N), "features": FEATURES * np.nan}, "finite"),
+    ({"keys": ["a"] * N, "features": FEATURES}, "ids"),
+    ({"features": FEATURES}, "rows= or keys="),
+]
 
 
-@pytest.mark.parametrize("batch", WRONG.values(), ids=WRONG)
 def test_what_is_wrong_is_warned_of_once_and_the_epoch_is_recorded_without(
-    batch: dict[str, Any], begin: Begin, server: FakeServer, caplog: pytest.LogCaptureFixture
+    begin: Begin, server: FakeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = begin()
-    for _ in range(2):
+    caplog.set_level(logging.DEBUG, "sondage")
+    for batch, _ in WRONG:
         run.log_features(**batch)
         run.log_features(**batch)
         close(run)
     run.log_features(rows=np.arange(N), features=FEATURES)
     close(run)
     run.finish()
-    assert looked_at(server).keys() == {2}, "one that is right is recorded after those that were not"
-    assert len(server.run.closed) == 3
-    assert ["not recorded" in text for text in warnings_in(caplog)] == [True]
+    assert looked_at(server).keys() == {len(WRONG)}, "one that is right is recorded after those that were not"
+    assert len(server.run.closed) == len(WRONG) + 1
+    said = [text for text in map(logging.LogRecord.getMessage, caplog.records) if "not recorded" in text]
+    assert [reason in text for text, (_, reason) in zip(said, WRONG, strict=True)] == [True] * len(WRONG)
+    assert warnings_in(caplog) == said[:1]
 
 
 @pytest.mark.parametrize(
