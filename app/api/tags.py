@@ -30,7 +30,7 @@ def get_view(
             ge=0,
             le=1,
             description="Tagged as wrong is what is wrong with a chance above this one. When not given: the tags as "
-            "they were made, or, once there are reviews, at 0.5.",
+            "they were made; of a tagging by evidence that has reviews, at 0.5.",
         ),
     ] = None,
 ) -> TagView:

@@ -156,8 +156,10 @@ class Regressions:
         Returns
         -------
         float32 array, shape (rows,)
-            NaN where the features are not finite.
+            NaN where the features are not finite, and where all fitted rows are of one class.
         """
+        if self.num_classes < 2:
+            return np.full(len(labels), np.nan, dtype=np.float32)
         features = features.astype(np.float32)
         one, other = (self._predicted(part, features, without) for part in self._parts)
         predicted = (one + other) / 2

@@ -1,7 +1,8 @@
 """⑤ Tagging: the curves of some runs and their probes to a tag, a suspicion and a suggested label per example.
 
-Two taggers share the votes of neighbours among the probes, which give the tags. `evidence`, the default, orders the
-examples by what speaks against their labels (`sondage.tagging.evidence`); `reference`, the paper's, by the votes.
+Two taggers share the votes of neighbours among the probes. `reference`, the paper's, orders and tags by them.
+`evidence`, the default, orders the examples by what speaks against their labels (`sondage.tagging.evidence`), tags as
+wrong what is likely wrong at its place (`sondage.tagging.wrong_labels`), and all others by votes.
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ def tag_runs(
     class_names: Sequence[str] = (),
     on_progress: Callable[[float], None] | None = None,
 ) -> TaggingResult:
-    """Tag every example by the votes of its neighbours, once per run, averaged over the runs that trained it.
+    """Tag every example, by the mean over the runs that trained it.
 
     Parameters
     ----------
@@ -180,11 +181,12 @@ def tag_runs(
     trained = [run.trained for run in prepared]
     probabilities = mean_where_trained(votes, trained)
     suspicion = suspicion_of(probabilities, categories)
+    suspicion[_of_other_splits(runs)] = np.nan
     losses = [mean_loss(run.curves.take(slice(num_examples))) for run in prepared]
     loss = mean_where_trained(losses, trained)
     order = suspicious_order(suspicion, loss)
     if tagger == "evidence":
-        strength = evidence(prepared)
+        strength = np.where(np.isnan(suspicion), np.nan, evidence(prepared))
         order = suspicious_order(strength, loss)
         suspicion = suspicion_by_evidence(suspicion, strength)
     warnings = list(dict.fromkeys(text for run in prepared for text in run.warnings))
@@ -344,6 +346,14 @@ def _of_train(suspicion: PerRow, runs: Sequence[RunCurves]) -> PerRow:
     for run in runs:
         out[run.other_splits] = np.nan
     return out
+
+
+def _of_other_splits(runs: Sequence[RunCurves]) -> Rows:
+    """Examples that no run had in its train split: they may have been scored, and are not listed."""
+    found = runs[0].other_splits
+    for run in runs[1:]:
+        found = np.intersect1d(found, run.other_splits)
+    return found
 
 
 def _num_examples(suspicion: PerRow, displaced: Mask) -> dict[str, int]:

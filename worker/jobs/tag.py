@@ -267,7 +267,7 @@ def _without(of_run: Curves, displaced: Rows, num_examples: int) -> Curves:
 
 
 def _tag_columns(result: TaggingResult, columns: ExampleColumns) -> TagColumns:
-    """One row per example of the train split; the other splits have no curves and get no tags."""
+    """One row per example of the train split; the other splits get no tags."""
     train = columns.train_rows
     position = np.empty(len(columns.labels), dtype=np.int64)
     listed = result.order[np.isin(result.order, train, assume_unique=True)]

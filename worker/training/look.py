@@ -16,7 +16,8 @@ from worker.data.loader import TrainingData
 from worker.training.passes import Trainer
 from worker.training.seeding import derived_seed
 
-_BLOCK_ROWS = 4_096
+_BLOCK_ROWS = 1_024
+"""Predictions of a block are rows × classes."""
 
 
 def look(trainer: Trainer, data: TrainingData, check: Callable[[], None] = lambda: None) -> AnyArray | None:

@@ -101,6 +101,7 @@ def test_labels_that_nobody_else_has_and_features_that_say_nothing(world):
     found = left_out_margins(*world)
     assert found[3] < 0
     assert found[110] < 0
+    assert np.isnan(left_out_margins(world[0], np.zeros(120, np.int64), eligible)).all()
     nothing = left_out_margins(np.ones((120, 5), np.float32), labels, eligible)
     assert np.isfinite(nothing).all()
 

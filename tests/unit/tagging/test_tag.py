@@ -424,3 +424,13 @@ def test_the_report_has_its_parts(world, runs):
     assert sum(one["num_examples"] for one in report["per_class"]["classes"]) == 800
     apart = [one["category"] for one in report["suite_fit"]["separability"]]
     assert apart == [category["name"] for category in report["categories"]]
+
+
+def test_examples_of_other_splits_are_not_listed(runs):
+    """Though they were scored: their place would shift those of the train split."""
+    others = np.arange(700, 800)
+    result = tag_runs([replace(run, other_splits=others) for run in runs], SUITE, 800)
+    assert np.isnan(result.suspicion[others]).all()
+    assert np.isfinite(result.suspicion[:700]).all()
+    assert (result.position[others] >= 700).all()
+    assert result.report.to_dict()["num_examples"]["tagged"] == 700

@@ -8693,7 +8693,7 @@ export interface operations {
     get_facets_api_v1_projects__project__taggings__tagging_id__facets_get: {
         parameters: {
             query?: {
-                /** @description Tagged as wrong is what is wrong with a chance above this one. When not given: the tags as they were made, or, once there are reviews, at 0.5. */
+                /** @description Tagged as wrong is what is wrong with a chance above this one. When not given: the tags as they were made; of a tagging by evidence that has reviews, at 0.5. */
                 threshold?: number | null;
                 /** @description A category, or `unsure`. */
                 tag?: string | null;
@@ -9096,7 +9096,7 @@ export interface operations {
                 order_by?: string;
                 /** @description Only these fields of each tag, separated by commas; `index` always. */
                 fields?: string | null;
-                /** @description Tagged as wrong is what is wrong with a chance above this one. When not given: the tags as they were made, or, once there are reviews, at 0.5. */
+                /** @description Tagged as wrong is what is wrong with a chance above this one. When not given: the tags as they were made; of a tagging by evidence that has reviews, at 0.5. */
                 threshold?: number | null;
                 /** @description A category, or `unsure`. */
                 tag?: string | null;
@@ -9226,7 +9226,7 @@ export interface operations {
                 limit?: number | null;
                 /** @description CSV only: a text cell that a spreadsheet would run as a formula gets a leading apostrophe. `false` leaves keys and class names exactly as they are, for programs. */
                 safe?: boolean;
-                /** @description Tagged as wrong is what is wrong with a chance above this one. When not given: the tags as they were made, or, once there are reviews, at 0.5. */
+                /** @description Tagged as wrong is what is wrong with a chance above this one. When not given: the tags as they were made; of a tagging by evidence that has reviews, at 0.5. */
                 threshold?: number | null;
                 /** @description A category, or `unsure`. */
                 tag?: string | null;
@@ -9338,7 +9338,7 @@ export interface operations {
     get_tag_api_v1_projects__project__taggings__tagging_id__tags__index__get: {
         parameters: {
             query?: {
-                /** @description Tagged as wrong is what is wrong with a chance above this one. When not given: the tags as they were made, or, once there are reviews, at 0.5. */
+                /** @description Tagged as wrong is what is wrong with a chance above this one. When not given: the tags as they were made; of a tagging by evidence that has reviews, at 0.5. */
                 threshold?: number | null;
             };
             header?: never;
@@ -9443,7 +9443,7 @@ export interface operations {
                 channel?: string;
                 /** @description How many nearest probes. */
                 k?: number;
-                /** @description Tagged as wrong is what is wrong with a chance above this one. When not given: the tags as they were made, or, once there are reviews, at 0.5. */
+                /** @description Tagged as wrong is what is wrong with a chance above this one. When not given: the tags as they were made; of a tagging by evidence that has reviews, at 0.5. */
                 threshold?: number | null;
             };
             header?: never;
