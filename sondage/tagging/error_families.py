@@ -40,6 +40,10 @@ CEILING = (
     "True if everything is wrong that the model called otherwise early in the training, and if no more errors escape "
     "it so than are caught. Hard examples that are right count as wrong here."
 )
+NO_PREDICTION = (
+    "True whatever errors are like: no prediction was recorded in these runs, so nothing bounds how many labels are "
+    "wrong. Record the channel `predicted`."
+)
 MOST_CAUGHT = 0.5
 """Flips are caught more often than errors that a model makes as people do: on development cells .5 to 1 of the likely
 flips, and of wrong labels by simulated annotators and weak models .1 to .7."""
@@ -141,9 +145,9 @@ def families(
     likely : sequence of float arrays
         Scores of the likely flips alone, per run.
     told : Contradiction, optional
-        Not where nothing was predicted.
+        Not where no prediction was recorded: then the ceiling is 1.
     share_by_habit : float
-        Mean of P(wrong) by flips and one-way pairs; 0 where no pair goes one way.
+        Mean of P(wrong) by one-way pairs, and by flips where these tell; 0 where no pair goes one way.
     """
     out = [Family("uniform", found.share_wrong, found.num_flips, UNIFORM)]
     num_likely = sum(len(of_run) for of_run in likely)
@@ -154,10 +158,10 @@ def families(
         out.append(Family("likely", min(1.0, by_likely), num_likely, LIKELY))
     if share_by_habit > 0:
         out.append(Family("habit", share_by_habit, found.num_flips, HABIT))
-    if told is not None:
-        highest = max(told.ceiling, *(family.share for family in out))
-        out.append(Family("ceiling", highest, num_likely or found.num_flips, CEILING))
-    return out
+    if told is None:
+        return [*out, Family("ceiling", 1.0, found.num_flips, NO_PREDICTION)]
+    highest = max(told.ceiling, *(family.share for family in out))
+    return [*out, Family("ceiling", highest, num_likely or found.num_flips, CEILING)]
 
 
 def _likely_of_run(run: Prepared, flips: Mask, others: Sequence[Prepared]) -> Mask:

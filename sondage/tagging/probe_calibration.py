@@ -28,9 +28,11 @@ POWERS = np.array([1.25, 2.0, 3.0, 5.0])
 at the top; without one near it, right labels among the first (TREC, 40 %) count as errors."""
 TAIL, BODY = 0.2, 0.6
 LEAST_TAIL_RATIO = 0.55
-"""Of U / q at `TAIL` over that at `BODY`: .64 to 1.12 on development cells with uniform noise, else at most .63."""
+"""Of U / q at `TAIL` over that at `BODY`: .60 to 1.24 on development cells with uniform noise, else at most .67."""
+MOST_TAIL_RATIO = 1.35
+"""Above it, right examples score worse than most flips do: on made-up data 1.4 to 2.1 with few errors or none."""
 LEAST_EXPLAINED = 0.67
-"""Of π over U / q at `BODY`: .73 to 1.01 on development cells with uniform noise, else at most .61."""
+"""Of π over U / q at `BODY`: .64 to 1.07 on development cells with uniform noise, else at most .60."""
 NORMAL_90 = 1.645
 """Deviations within which 90 % of a normal distribution lie."""
 _SWEEPS = 40
@@ -98,7 +100,12 @@ class ProbeCalibration:
         With two classes nothing tells: any error is a flip then, and many flips are right again.
         """
         alike = self.tail_ratio >= LEAST_TAIL_RATIO and self.explained >= LEAST_EXPLAINED
-        return alike and self.num_classes >= FEWEST_CLASSES
+        return alike and self.tells_of_the_worst
+
+    @property
+    def tells_of_the_worst(self) -> bool:
+        """Is what scores as bad as a flip wrong? Not where right examples score worse, nor with two classes."""
+        return self.tail_ratio <= MOST_TAIL_RATIO and self.num_classes >= FEWEST_CLASSES
 
     @property
     def share_wrong(self) -> float:
@@ -109,7 +116,7 @@ class ProbeCalibration:
     def share_interval(self) -> tuple[float, float]:
         """90 %, of what chance in flips and examples can do; that errors are like flips is taken as given."""
         ends = self.like_flips + NORMAL_90 * self.deviation * np.array([-1.0, 1.0])
-        low, high = (self._corrected(float(np.clip(end, 0, 1))) for end in ends)
+        low, high = (self._corrected(max(0.0, float(end))) for end in ends)
         return low, high
 
     def probability_wrong(self, scores: Sequence[AnyArray], like_flips: float | None = None) -> AnyArray:
@@ -135,7 +142,8 @@ class ProbeCalibration:
         return combine(chances, self._corrected(share))
 
     def _corrected(self, like_flips: float) -> float:
-        return like_flips / (1 + like_flips / (self.num_classes - 1))
+        """At most 1: π itself may be more, where examples score worse than flips."""
+        return min(1.0, like_flips / (1 + like_flips / (self.num_classes - 1)))
 
 
 def calibrate_by_probes(runs: Sequence[RunScores], *, num_classes: int) -> ProbeCalibration:

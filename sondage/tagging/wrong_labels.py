@@ -15,6 +15,7 @@ from sondage.probes.suite import SuiteDefinition
 from sondage.tagging.calibration_summary import TOP_LISTS
 from sondage.tagging.cut import THRESHOLD
 from sondage.tagging.error_families import (
+    NO_PREDICTION,
     Contradiction,
     Family,
     contradiction,
@@ -64,8 +65,9 @@ def estimate(
     -------
     dict
         `method`: `probes`, or `votes` where there are too few flips. `is_uniform`: suspected examples score like flips,
-        so that `share_wrong`, `top_lists` and the curve are estimates with intervals; else these are ranges over
-        `families`, without a value, and `warning` says what to do. `curve` is what thresholds of tags are held against.
+        so that `share_wrong`, `top_lists` and the curve are estimates with intervals; else the share is a range over
+        `families`, without a value, lists and curve have a low end of 0, and `warning` says what to do. `curve` is what
+        thresholds of tags are held against.
     """
     ranked = order[np.isfinite(suspicion[order])]
     flips = [flip_rows(run, definition) for run in runs]
@@ -79,7 +81,7 @@ def estimate(
     told = contradiction(runs, flips, likely) if all("predicted" in run.curves for run in runs) else None
     by_run = _by_run(runs, rows)
     habit = chance_by_habit(runs, rows)
-    by_either = np.fmax(found.probability_wrong(by_run), habit)
+    by_either = np.fmax(found.probability_wrong(by_run), habit) if found.tells_of_the_worst else habit
     of_likely = [of_run[run.probes.row[mask]] for run, of_run, mask in zip(runs, rows, likely, strict=True)]
     share_by_habit = float(by_either[ranked].mean()) if habit.any() else 0.0
     possible = families(found, scores, of_likely, told, share_by_habit)
@@ -118,31 +120,33 @@ def _along(
 ) -> tuple[AnyArray, AnyArray, AnyArray]:
     """P(wrong), its low and its high end at every place of the ranking, all falling.
 
-    Where errors are not like flips, low is what the flips and one-way pairs say (`by_either`), and high counts
-    everything that the model called otherwise, and evenly what may have escaped it. Between them nobody knows: what
-    tags go by is then the low end, or half of what the model called otherwise if that is more. So it is above a half
-    only where the low end is.
+    Where errors are not like flips, low is 0, and high counts everything that the model called otherwise, and evenly
+    what may have escaped it. Between them nobody knows: what tags go by is then what the one-way pairs say, and the
+    flips where these tell (`by_either`), or half of what the model called otherwise if that is more. Where no
+    prediction was recorded nothing bounds it, and half of what the flips say only orders: it is never above a half.
     """
     value = falling(found.probability_wrong(by_run)[ranked])
-    if found.is_uniform or told is None:
+    if found.is_uniform:
         ends = found.like_flips + NORMAL_90 * found.deviation * np.array([-1.0, 1.0])
         low, high = (
-            falling(found.probability_wrong(by_run, like_flips=float(np.clip(end, 0, 1)))[ranked])
-            for end in ends
+            falling(found.probability_wrong(by_run, like_flips=max(0.0, float(end)))[ranked]) for end in ends
         )
         return value, np.minimum(low, value), np.maximum(high, value)
+    nothing = np.zeros(len(value))
+    if told is None:
+        return value / 2, nothing, nothing + 1
     value = falling(by_either[ranked])
     escaped = max(0.0, told.ceiling - told.share) / max(1e-9, 1 - told.share)
     caught = falling(told.examples[ranked])
     high = np.maximum(caught + (1 - caught) * min(1.0, escaped), value)
-    return np.maximum(value, caught / 2), value, high
+    return np.maximum(value, caught / 2), nothing, high
 
 
 def _summary(
     found: ProbeCalibration, possible: Sequence[Family], value: AnyArray, low: AnyArray, high: AnyArray
 ) -> dict[str, Any]:
     told = found.is_uniform
-    ends = found.share_interval if told else (min(f.share for f in possible), max(f.share for f in possible))
+    ends = found.share_interval if told else _range(found, possible)
     return {
         "method": "probes",
         "level": 0.9,
@@ -165,8 +169,15 @@ def _summary(
         "threshold": THRESHOLD,
         "curve": _curve(value, low, high),
         "assumption": possible[0].assumption,
-        "warning": None if told else _warning(*ends, num_classes=found.num_classes),
+        "warning": None if told else _warning(found, *ends),
     }
+
+
+def _range(found: ProbeCalibration, possible: Sequence[Family]) -> tuple[float, float]:
+    """Of the families' shares; from 0 where the flips tell nothing, or nothing was predicted to hold them against."""
+    shares = [family.share for family in possible]
+    unbound = not found.tells_of_the_worst or any(family.assumption == NO_PREDICTION for family in possible)
+    return 0.0 if unbound else min(shares), max(shares)
 
 
 def _by_votes(suspicion: AnyArray) -> dict[str, Any]:
@@ -185,18 +196,19 @@ def _by_votes(suspicion: AnyArray) -> dict[str, Any]:
     }
 
 
-def _warning(low: float, high: float, *, num_classes: int) -> str:
+def _warning(found: ProbeCalibration, low: float, high: float) -> str:
     why = (
         "What looks wrong here does not look like planted flips. Either errors were made where it is hard, or hard "
         "examples are right: curves do not tell which."
-        if num_classes >= FEWEST_CLASSES
+        if found.num_classes >= FEWEST_CLASSES
         else "With two classes planted flips do not tell how many labels are wrong: any error is a flip, and flips of "
         "wrong labels are right again."
     )
+    tagged = "a flip or a habit" if found.tells_of_the_worst else "a habit"
     return (
-        f"{why} So {low:.1%} to {high:.1%} of the labels are wrong, depending "
-        "on what errors are like, and only what looks like a flip or a habit is tagged as wrong. Review a sample of "
-        "100: from then on shares, precisions and tags hold for any kind of error."
+        f"{why} By these assumptions {low:.1%} to {high:.1%} of the labels are wrong, and only what looks like "
+        f"{tagged} is tagged as wrong. Review a sample of 100: from then on shares, precisions and tags hold for any "
+        "kind of error."
     )
 
 

@@ -103,6 +103,28 @@ def test_flips_far_above_everything_but_those_that_are_right_again_leave_right_l
         assert chance[~wrong].mean() < 0.01
 
 
+def test_right_examples_that_score_worse_than_flips_are_noticed() -> None:
+    """The worst three of a hundred are right: the top of the list is not what flips say it is."""
+    rng = np.random.default_rng(0)
+    score, _, probes = _world(0.05, 3)
+    score[rng.permutation(len(score))[:240]] = 5 + rng.random(240)
+    found = _of_one_run(score, probes)
+    assert found.tail_ratio > 1.35
+    assert found.explained > 0.67
+    assert not found.is_uniform
+    assert not found.tells_of_the_worst
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 10])
+def test_the_share_lies_within_its_interval_and_both_within_the_whole(num_classes: int) -> None:
+    """Everything scores worse than the flips: π is more than 1."""
+    rng = np.random.default_rng(0)
+    found = _of_one_run(rng.random(2_000) + 2, rng.standard_normal(200) + 2, num_classes=num_classes)
+    assert found.like_flips > 1
+    low, high = found.share_interval
+    assert 0 <= low <= found.share_wrong <= high <= 1
+
+
 def test_with_two_classes_nothing_is_sure() -> None:
     score, _, probes = _world(0.2, 3)
     assert _of_one_run(score, probes).is_uniform

@@ -10,6 +10,7 @@ import pytest
 from sklearn.isotonic import IsotonicRegression
 
 from sondage.curves import Curves
+from sondage.tagging import probe_calibration
 from sondage.tagging.cut import cut_at
 from sondage.tagging.error_families import flip_rows, likely_flips
 from sondage.tagging.evidence import evidence_of_run
@@ -88,6 +89,51 @@ def test_hard_examples_are_not_tagged_wrong_and_the_share_is_a_range(many, suite
     assert all(family["assumption"] for family in told["families"])
     assert (np.array(result.tag_names()) == "noisy").mean() <= 0.02
     assert cut_at(told, 0.3, NUM).num > 50
+
+
+def _confused_both_ways(runs) -> list[RunCurves]:
+    """No pair of classes goes one way: what is predicted otherwise is the class before or after the given one."""
+    out = []
+    for run in runs:
+        predicted = run.curves["predicted"]
+        given = run.labels[:, None]
+        step = np.random.default_rng(0).choice([1, 3], len(given))[:, None]
+        predicted = np.where((predicted >= 0) & (predicted != given), (given + step) % 4, predicted)
+        out.append(replace(run, curves=Curves({**run.curves.channels, "predicted": predicted})))
+    return out
+
+
+def test_with_two_classes_flips_tag_nothing_and_the_range_starts_at_nothing(many, suite, monkeypatch) -> None:
+    """Runs whose flips tell with four classes."""
+    runs = _confused_both_ways(many[1])
+    assert "noisy" in _told(runs, suite)[0].tag_names()
+    monkeypatch.setattr(probe_calibration, "FEWEST_CLASSES", 5)
+    result, told = _told(runs, suite)
+    assert told["share_wrong"]["value"] is None
+    assert told["share_wrong"]["low"] == 0
+    assert told["share_wrong"]["high"] > many[0].wrong.mean()
+    assert set(told["curve"]["low"]) == {0.0}
+    assert max(told["curve"]["probability"]) <= 0.5
+    assert "noisy" not in result.tag_names()
+    assert "By these assumptions 0.0% to" in told["warning"]
+    assert "a flip" not in told["warning"].split("By these assumptions")[1]
+    low = cut_at(told, 0.3, NUM)
+    assert (low.num > 50, low.precision_low) == (True, 0)
+
+
+def test_with_the_warning_and_no_prediction_anything_may_be_wrong(many, suite) -> None:
+    runs = []
+    for run in _with_hard_ones(many[0], suite):
+        channels = {name: values for name, values in run.curves.channels.items() if name != "predicted"}
+        runs.append(replace(run, curves=Curves(channels)))
+    result, told = _told(runs, suite)
+    assert told["warning"]
+    assert told["share_wrong"] == {"value": None, "low": 0, "high": 1}
+    family = next(one for one in told["families"] if one["name"] == "ceiling")
+    assert family["share"] == 1
+    assert "no prediction was recorded" in family["assumption"]
+    assert "noisy" not in result.tag_names()
+    assert set(told["curve"]["high"]) == {1.0}
 
 
 def test_flips_are_those_in_the_place_of_an_example(many, suite):
