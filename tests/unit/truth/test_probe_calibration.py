@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.probe_calibration import figures_of, missed_by, tables
 from benchmarks.truth_parts.cells import Cell
+from sondage.tagging import wrong_labels
 
 
 def test_figures_hold_the_estimate_against_the_truth(make_cell: Callable[..., Cell]) -> None:
@@ -21,6 +22,16 @@ def test_figures_hold_the_estimate_against_the_truth(make_cell: Callable[..., Ce
     assert found.precision[0] >= found.precision[1] - 0.2
     clean = replace(cell, truth=cell.given, noise="clean")
     assert figures_of(clean).tag_recall is None
+
+
+def test_a_cell_with_too_few_flips_is_told_by_votes_and_missed(
+    make_cell: Callable[..., Cell], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wrong_labels, "FEWEST_PROBES", 10_000)
+    found = figures_of(make_cell(num=600))
+    assert (found.method, found.estimated, found.low, found.high) == ("votes", None, 0, 1)
+    assert found.missed == ["votes"]
+    assert "votes" in tables([found])
 
 
 def test_each_bar_is_missed_by_what_misses_it(make_cell: Callable[..., Cell]) -> None:
@@ -37,7 +48,9 @@ def test_each_bar_is_missed_by_what_misses_it(make_cell: Callable[..., Cell]) ->
     assert missed_by("pairs20", replace(good, is_uniform=False)) == []
     assert missed_by("pairs20", replace(good, share=0.4)) == ["no warning", "range"]
     assert missed_by("clean", good) == []
+    assert missed_by("clean", replace(good, share=0.0)) == ["range"]
     assert missed_by("clean", replace(good, tagged=0.03)) == ["tagged"]
+    assert missed_by("pairs20", replace(good, is_uniform=False, method="votes")) == ["votes"]
     page = tables([good, replace(good, cell="made/pairs20/seed0")])
     rows = [line for line in page.splitlines() if line.startswith("| made/")]
     assert [row.count("|") for row in rows] == [11, 10]
