@@ -11,6 +11,7 @@ epochs count.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,14 +39,65 @@ LEAST_DEVIATIONS = 3.0
 _CHUNK_ROWS = 65_536
 
 
-def evidence(runs: Sequence[Prepared]) -> AnyArray:
-    """How strongly the runs speak against the given labels.
+@dataclass(frozen=True)
+class RunEvidence:
+    """What one run alone says of each of its rows, planted ones too: all but the pairs.
 
     Parameters
     ----------
-    runs : sequence of Prepared
-        Their channel `margin`, or else `loss`; `predicted` for the pairs, in every run or in none; `looks` and
-        `known_wrong` where there are any.
+    run : Prepared
+        Its channel `margin`, or else `loss`; `looks` and `known_wrong` where there are any.
+    separations : float64 array, shape (epochs,)
+        In which epochs known wrong labels stand out.
+    look : int or None
+        The epoch whose look counts: where they stand out most; without any known the first, as the safest.
+    margin : float64 array, shape (rows,)
+        Less the margin, a mean of the epochs by their weights, or else the loss; standardised by what the run trained.
+        High is bad; NaN without a curve.
+    left_out : float64 array, shape (rows,)
+        Less the left-out margin of that look, standardised likewise; NaN where nobody looked.
+    """
+
+    run: Prepared
+    separations: AnyArray
+    look: int | None
+    margin: AnyArray
+    left_out: AnyArray
+
+    @classmethod
+    def of(cls, run: Prepared) -> RunEvidence:
+        separations = separation(run, "margin" if "margin" in run.curves else "loss")
+        look = max(sorted(run.looks), key=lambda epoch: separations[epoch]) if run.looks else None
+        nobody = np.full(run.num_rows, np.nan)
+        return cls(
+            run=run,
+            separations=separations,
+            look=look,
+            margin=_badness(run, separations),
+            left_out=nobody
+            if look is None
+            else _standardised(-run.looks[look].astype(np.float64), run.trained),
+        )
+
+    @property
+    def together(self) -> AnyArray:
+        """Shape (rows,), high is bad. For comparing flips with examples (`sondage.tagging.probe_calibration`)."""
+        return np.asarray(self.margin + LEFT_OUT_WEIGHT * np.nan_to_num(self.left_out))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The separation and the weight of each epoch, and the look that counts. JSON-able; epochs from 0."""
+        return {
+            "run": self.run.name,
+            "separation": self.separations.round(3).tolist(),
+            "weights": epoch_weights(self.separations).round(4).tolist(),
+            "look_epoch": self.look,
+        }
+
+
+def evidence(of_runs: Sequence[RunEvidence]) -> AnyArray:
+    """How strongly the runs speak against the given labels.
+
+    The pairs count where every run has recorded the channel `predicted`.
 
     Returns
     -------
@@ -53,26 +105,31 @@ def evidence(runs: Sequence[Prepared]) -> AnyArray:
         High is bad; in standard deviations. By the runs that trained the example; where none did, by those that scored
         it all the same; else NaN.
     """
+    runs = [one.run for one in of_runs]
     num_examples = len(runs[0].trained)
     trained = [run.trained for run in runs]
-    bad = _standardised(mean_where_trained([_badness(run)[:num_examples] for run in runs], trained))
+    bad = _standardised(mean_where_trained([one.margin[:num_examples] for one in of_runs], trained))
     # A look leaves the example out, whether or not the run trained it.
-    left_out = _standardised(mean_over_runs([_left_out(run)[:num_examples] for run in runs]))
+    left_out = _standardised(mean_over_runs([one.left_out[:num_examples] for one in of_runs]))
     found = bad + LEFT_OUT_WEIGHT * np.nan_to_num(left_out)
-    if all("predicted" in run.curves for run in runs):
-        given = runs[0].labels[:num_examples]
-        predicted = [run.curves["predicted"][:num_examples] for run in runs]
-        other, _ = most_frequent_other(predicted, given, trained)
-        found = found + PAIR_WEIGHT * one_way_pairs(given, other, _standardised(found))
+    other = taken_for(runs)
+    if other is not None:
+        found = found + PAIR_WEIGHT * one_way_pairs(
+            runs[0].labels[:num_examples], other, _standardised(found)
+        )
     return np.asarray(found, dtype=np.float64)
 
 
-def evidence_of_run(run: Prepared) -> AnyArray:
-    """What one run alone says of each of its rows, planted ones too: all but the pairs. Shape (rows,); high is bad.
+def taken_for(runs: Sequence[Prepared]) -> Rows | None:
+    """The class that the runs which trained an example predicted most often beside its label; −1 for none. Shape (N,).
 
-    NaN where the run has no curve. For comparing flips with examples (`sondage.tagging.probe_calibration`).
+    None where some run has recorded no predictions.
     """
-    return np.asarray(_badness(run) + LEFT_OUT_WEIGHT * np.nan_to_num(_left_out(run)))
+    if not all("predicted" in run.curves for run in runs):
+        return None
+    num_examples = len(runs[0].trained)
+    predicted = [run.curves["predicted"][:num_examples] for run in runs]
+    return most_frequent_other(predicted, runs[0].labels[:num_examples], [run.trained for run in runs])[0]
 
 
 def separation(run: Prepared, channel: str) -> AnyArray:
@@ -97,30 +154,6 @@ def epoch_weights(separations: AnyArray) -> AnyArray:
     powers = separations**SEPARATION_POWER
     whole = powers.sum()
     return np.asarray(powers / whole if whole > 0 else np.full(len(powers), 1 / len(powers)))
-
-
-def chosen_look(run: Prepared) -> int | None:
-    """The epoch whose look counts: where known wrong labels stand out most; without any the first, as the safest."""
-    if not run.looks:
-        return None
-    separations = separation(run, _channel(run))
-    return max(sorted(run.looks), key=lambda epoch: separations[epoch])
-
-
-def what_counts(runs: Sequence[Prepared]) -> list[dict[str, Any]]:
-    """Per run the separation and weight of each epoch, and the look that counts. JSON-able; epochs from 0."""
-    found = []
-    for run in runs:
-        separations = separation(run, _channel(run))
-        found.append(
-            {
-                "run": run.name,
-                "separation": separations.round(3).tolist(),
-                "weights": epoch_weights(separations).round(4).tolist(),
-                "look_epoch": chosen_look(run),
-            }
-        )
-    return found
 
 
 def one_way_pairs(given: Labels, other: Rows, suspicion: AnyArray) -> AnyArray:
@@ -158,36 +191,24 @@ def one_way_pairs(given: Labels, other: Rows, suspicion: AnyArray) -> AnyArray:
     return out
 
 
-def _channel(run: Prepared) -> str:
-    return "margin" if "margin" in run.curves else "loss"
-
-
-def _badness(run: Prepared) -> AnyArray:
-    """Less the mean margin, weighted by epochs, or else the mean loss, standardised by what the run trained."""
+def _badness(run: Prepared, separations: AnyArray) -> AnyArray:
+    """Of the first channel by these separations; where the margin is not known, of the loss by its own."""
     if "margin" not in run.curves:
-        return _standardised(_weighted(run, "loss"), run.trained)
-    by_margin = _standardised(-_weighted(run, "margin"), run.trained)
+        return _standardised(_weighted(run, "loss", separations), run.trained)
+    by_margin = _standardised(-_weighted(run, "margin", separations), run.trained)
     unknown = np.isnan(by_margin)
     if unknown.any():
-        by_margin[unknown] = _standardised(_weighted(run, "loss"), run.trained)[unknown]
+        by_loss = _weighted(run, "loss", separation(run, "loss"))
+        by_margin[unknown] = _standardised(by_loss, run.trained)[unknown]
     return by_margin
 
 
-def _weighted(run: Prepared, channel: str) -> AnyArray:
+def _weighted(run: Prepared, channel: str, separations: AnyArray) -> AnyArray:
     """Mean over the epochs by their weights, shape (rows,)."""
-    weights = epoch_weights(separation(run, channel))
-    values = run.curves[channel]
+    weights, values = epoch_weights(separations), run.curves[channel]
     return np.concatenate(
         [values[start : start + _CHUNK_ROWS] @ weights for start in range(0, len(values), _CHUNK_ROWS)]
     )
-
-
-def _left_out(run: Prepared) -> AnyArray:
-    """Less the left-out margin of the look that counts, standardised likewise; NaN where nobody looked."""
-    look = chosen_look(run)
-    if look is None:
-        return np.full(run.num_rows, np.nan)
-    return _standardised(-run.looks[look].astype(np.float64), run.trained)
 
 
 def _moments(values: AnyArray, rows: Rows) -> tuple[AnyArray, AnyArray]:

@@ -22,7 +22,8 @@ from sondage.scores.mean_loss import mean_loss
 from sondage.tagging.consensus import Consensus, consensus
 from sondage.tagging.cut import cut_at, tags_at
 from sondage.tagging.evaluate import Report, evaluate
-from sondage.tagging.evidence import evidence, what_counts
+from sondage.tagging.evidence import RunEvidence, evidence
+from sondage.tagging.falling import falling
 from sondage.tagging.prepare import Prepared, prepare
 from sondage.tagging.reference import ReferenceTagger, roughness, usual_k
 from sondage.tagging.report_parts import Outcome, report_parts
@@ -181,18 +182,23 @@ def tag_runs(
     trained = [run.trained for run in prepared]
     probabilities = mean_where_trained(votes, trained)
     suspicion = suspicion_of(probabilities, categories)
-    suspicion[_of_other_splits(runs)] = np.nan
+    for one in runs:
+        # They may have been scored, and are in no list.
+        suspicion[one.other_splits] = np.nan
     losses = [mean_loss(run.curves.take(slice(num_examples))) for run in prepared]
     loss = mean_where_trained(losses, trained)
     order = suspicious_order(suspicion, loss)
+    of_runs: list[RunEvidence] = []
+    wrong_labels = None
     if tagger == "evidence":
-        strength = np.where(np.isnan(suspicion), np.nan, evidence(prepared))
+        of_runs = [RunEvidence.of(run) for run in prepared]
+        strength = np.where(np.isnan(suspicion), np.nan, evidence(of_runs))
         order = suspicious_order(strength, loss)
-        suspicion = suspicion_by_evidence(suspicion, strength)
+        suspicion = suspicion_by_evidence(suspicion, order)
+        wrong_labels = estimate(of_runs, definition, order, suspicion)
     warnings = list(dict.fromkeys(text for run in prepared for text in run.warnings))
     warnings += _rough(ks) + _no_suspicion(categories) + _overlap(runs)
     displaced = _displaced(runs, prepared)
-    wrong_labels = estimate(prepared, definition, order, suspicion) if tagger == "evidence" else None
     tag = _tags(probabilities, order, suspicion, categories, wrong_labels)
     suggested = suggest_labels([run.curves for run in prepared], runs[0].labels, num_examples)
     report = evaluate(
@@ -211,7 +217,7 @@ def tag_runs(
         ks=ks,
         categories=categories,
         tag=tag,
-        suspicion=_of_train(suspicion, runs),
+        suspicion=suspicion,
         suggested=suggested,
         displaced=displaced,
         confusion=report.overall.confusion,
@@ -221,7 +227,7 @@ def tag_runs(
         seed=seed,
     )
     parts, doubts = report_parts(outcome)
-    parts["evidence"] = what_counts(prepared) if tagger == "evidence" else None
+    parts["evidence"] = [one.to_dict() for one in of_runs] or None
     return TaggingResult(
         categories=categories,
         probabilities=probabilities,
@@ -289,18 +295,14 @@ def suspicion_of(probabilities: Probabilities, categories: Sequence[Category]) -
     return np.asarray((probabilities @ weights).round(5), dtype=np.float32)
 
 
-def suspicion_by_evidence(suspicion: PerRow, strength: AnyArray) -> PerRow:
-    """The votes' suspicion as a rising function of the evidence, by isotonic regression. Shape (N,); 0…1, 1 is bad.
+def suspicion_by_evidence(suspicion: PerRow, order: Rows) -> PerRow:
+    """The votes' suspicion as a falling function of the place by evidence. Shape (N,); 0…1, 1 is bad.
 
     An order by evidence with the votes of each example beside it would contradict itself: single votes are noisy.
     """
-    from sklearn.isotonic import IsotonicRegression
-
     out = np.full(len(suspicion), np.nan, dtype=np.float32)
-    there = np.isfinite(suspicion) & np.isfinite(strength)
-    if there.any():
-        rising = IsotonicRegression(increasing=True).fit_transform(strength[there], suspicion[there])
-        out[there] = np.clip(rising, 0, 1).round(5)
+    ranked = order[np.isfinite(suspicion[order])]
+    out[ranked] = np.clip(falling(suspicion[ranked]), 0, 1).round(5)
     return out
 
 
@@ -338,22 +340,6 @@ def _displaced(runs: Sequence[RunCurves], prepared: Sequence[Prepared]) -> Mask:
     for run in runs:
         ever[run.displaced] = True
     return np.asarray(ever & ~np.logical_or.reduce([run.trained for run in prepared]))
-
-
-def _of_train(suspicion: PerRow, runs: Sequence[RunCurves]) -> PerRow:
-    """Without examples of other splits, which are in no list; a run that scored them gives them a suspicion too."""
-    out = suspicion.copy()
-    for run in runs:
-        out[run.other_splits] = np.nan
-    return out
-
-
-def _of_other_splits(runs: Sequence[RunCurves]) -> Rows:
-    """Examples that no run had in its train split: they may have been scored, and are not listed."""
-    found = runs[0].other_splits
-    for run in runs[1:]:
-        found = np.intersect1d(found, run.other_splits)
-    return found
 
 
 def _num_examples(suspicion: PerRow, displaced: Mask) -> dict[str, int]:

@@ -23,7 +23,8 @@ from sondage.tagging.error_families import (
     flip_rows,
     likely_flips,
 )
-from sondage.tagging.evidence import evidence_of_run
+from sondage.tagging.evidence import RunEvidence
+from sondage.tagging.falling import falling
 from sondage.tagging.habits import chance_by_habit
 from sondage.tagging.prepare import Prepared
 from sondage.tagging.probe_calibration import (
@@ -38,7 +39,6 @@ from sondage.types import AnyArray, PerRow, Rows
 
 NUM_KNOTS = 200
 SHORTEST_LIST = 20
-MOST_FITTED = 20_000
 TOO_FEW = (
     f"Fewer than {FEWEST_PROBES} flipped labels are planted in these runs: nothing says how likely a label is wrong, "
     "and tags go by votes. Plant the default suite, or review a sample of 100."
@@ -47,19 +47,19 @@ BY_VOTES = "Shares of votes, which are no probabilities of an error."
 
 
 def estimate(
-    runs: Sequence[Prepared], definition: SuiteDefinition, order: Rows, suspicion: PerRow
+    of_runs: Sequence[RunEvidence], definition: SuiteDefinition, order: Rows, suspicion: PerRow
 ) -> dict[str, Any]:
     """What is known of wrong labels without reviews. JSON-able.
 
     Parameters
     ----------
-    runs : sequence of Prepared
+    of_runs : sequence of RunEvidence
     definition : SuiteDefinition
         Its generator `flip` says which probes are flips.
     order : int64 array, shape (N,)
         The ranking, worst first.
     suspicion : float array, shape (N,)
-        By votes, falling along the order; NaN for examples that are not ranked.
+        Falling along the order; NaN for examples that are not ranked.
 
     Returns
     -------
@@ -69,18 +69,19 @@ def estimate(
         `families`, without a value, lists and curve have a low end of 0, and `warning` says what to do. `curve` is what
         thresholds of tags are held against.
     """
+    runs = [one.run for one in of_runs]
     ranked = order[np.isfinite(suspicion[order])]
     flips = [flip_rows(run, definition) for run in runs]
     num_classes = len(np.unique(runs[0].labels[: len(order)]))
     if sum(int(mask.sum()) for mask in flips) < FEWEST_PROBES or num_classes < 2 or not len(ranked):
         return _by_votes(suspicion[ranked])
-    rows = [evidence_of_run(run) for run in runs]
+    rows = [one.together for one in of_runs]
     scores = _scores(runs, rows, flips)
     found = calibrate_by_probes(scores, num_classes=num_classes)
     likely = likely_flips(runs, flips)
     told = contradiction(runs, flips, likely) if all("predicted" in run.curves for run in runs) else None
     by_run = _by_run(runs, rows)
-    habit = chance_by_habit(runs, rows)
+    habit = chance_by_habit(of_runs)
     by_either = np.fmax(found.probability_wrong(by_run), habit) if found.tells_of_the_worst else habit
     of_likely = [of_run[run.probes.row[mask]] for run, of_run, mask in zip(runs, rows, likely, strict=True)]
     share_by_habit = float(by_either[ranked].mean()) if habit.any() else 0.0
@@ -251,23 +252,3 @@ def _curve(value: AnyArray, low: AnyArray, high: AnyArray) -> dict[str, list[flo
             for name, values in zip(("probability", "low", "high"), means, strict=True)
         },
     }
-
-
-def falling(values: AnyArray) -> AnyArray:
-    """The nearest values that never rise along the ranking, by isotonic regression. NaN takes no part.
-
-    Of long rankings means of neighbours are taken first: at most `MOST_FITTED` of them.
-    """
-    from sklearn.isotonic import IsotonicRegression
-
-    if not np.isfinite(values).any():
-        return np.zeros(len(values))
-    size = -(-len(values) // MOST_FITTED)
-    starts = np.arange(0, len(values), size)
-    known = np.add.reduceat(np.isfinite(values).astype(np.float64), starts)
-    total = np.add.reduceat(np.nan_to_num(values), starts)
-    there = known > 0
-    regression = IsotonicRegression(increasing=False, out_of_bounds="clip")
-    regression.fit(starts[there], total[there] / known[there], sample_weight=known[there])
-    fitted = np.asarray(regression.predict(starts), dtype=np.float64)
-    return np.repeat(fitted, size)[: len(values)]

@@ -10,14 +10,12 @@ from sondage.probes.plan import Probes
 from sondage.tagging.evidence import (
     LEFT_OUT_WEIGHT,
     PAIR_WEIGHT,
-    chosen_look,
+    RunEvidence,
     epoch_weights,
-    evidence,
-    evidence_of_run,
     one_way_pairs,
     separation,
-    what_counts,
 )
+from sondage.tagging.evidence import evidence as evidence_of
 from sondage.tagging.prepare import Prepared
 
 N, EPOCHS, CLASSES = 400, 6, 4
@@ -34,6 +32,10 @@ def prepared(curves: Curves, labels: np.ndarray, **more) -> Prepared:
         }
         | more
     )
+
+
+def evidence(runs: list[Prepared]) -> np.ndarray:
+    return evidence_of([RunEvidence.of(one) for one in runs])
 
 
 def run(seed: int = 0, *, channels: tuple[str, ...] = ("margin", "loss", "predicted"), **more) -> Prepared:
@@ -73,7 +75,7 @@ def test_the_left_out_margin_is_added_by_its_weight():
     one = run(channels=("margin", "loss"), looks={2: margins})
     expected = z(-one.curves["margin"].mean(axis=1)) + LEFT_OUT_WEIGHT * z(-margins)
     assert evidence([one]) == pytest.approx(expected, abs=1e-4)
-    assert evidence_of_run(one) == pytest.approx(expected, abs=1e-4)
+    assert RunEvidence.of(one).together == pytest.approx(expected, abs=1e-4)
 
 
 def test_where_nobody_looked_nothing_is_added():
@@ -115,9 +117,9 @@ def test_the_weighted_mean_finds_what_the_plain_one_hides():
 def test_the_look_is_that_of_the_epoch_in_which_they_stand_out_most():
     looks = {epoch: np.full(N, epoch, np.float32) for epoch in (0, 3, 5)}
     one, _ = learned_by_heart(looks=looks)
-    assert chosen_look(one) == 3
-    assert chosen_look(run(looks=looks)) == 0, "nothing is known: the first"
-    assert chosen_look(run()) is None
+    assert RunEvidence.of(one).look == 3
+    assert RunEvidence.of(run(looks=looks)).look == 0, "nothing is known: the first"
+    assert RunEvidence.of(run()).look is None
 
 
 def test_with_few_known_wrong_labels_all_epochs_count_alike():
@@ -127,7 +129,7 @@ def test_with_few_known_wrong_labels_all_epochs_count_alike():
 
 def test_the_report_says_what_counts():
     one, _ = learned_by_heart(looks={1: np.zeros(N, np.float32)})
-    (told,) = what_counts([one])
+    told = RunEvidence.of(one).to_dict()
     assert (told["run"], told["look_epoch"]) == ("r", 1)
     assert len(told["separation"]) == len(told["weights"]) == EPOCHS
     assert sum(told["weights"]) == pytest.approx(1, abs=1e-3)

@@ -13,11 +13,11 @@ from sondage.curves import Curves
 from sondage.tagging import probe_calibration
 from sondage.tagging.cut import cut_at
 from sondage.tagging.error_families import flip_rows, likely_flips
-from sondage.tagging.evidence import evidence_of_run
+from sondage.tagging.evidence import RunEvidence
+from sondage.tagging.falling import falling
 from sondage.tagging.habits import chance_by_habit
 from sondage.tagging.prepare import prepare
 from sondage.tagging.tag import RunCurves, tag_runs
-from sondage.tagging.wrong_labels import falling
 
 NUM = 2_000
 
@@ -196,7 +196,7 @@ def test_a_pair_that_goes_one_way_is_tagged_though_it_does_not_look_like_flips(m
     world, _ = many
     runs, chosen = _with_a_habit(world)
     prepared = prepare(runs, suite, NUM, 0)
-    chance = chance_by_habit(prepared, [evidence_of_run(run) for run in prepared])
+    chance = chance_by_habit([RunEvidence.of(run) for run in prepared])
     against = np.flatnonzero(chance)
     assert len(against) > 30
     assert np.isin(against, chosen).mean() > 0.9
