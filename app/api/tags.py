@@ -54,8 +54,8 @@ def get_filter(
     in_all_seeds: Annotated[
         bool | None,
         Query(
-            description="Only examples that two runs at least trained and whose tag is the same in all of them; "
-            "`false`: not the same in all."
+            description="Only examples that two runs at least trained and whose tag, as it was written, is the same in "
+            "all of them by their votes; `false`: not the same in all. A threshold does not move it."
         ),
     ] = None,
 ) -> tags.Filter:

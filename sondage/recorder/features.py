@@ -100,10 +100,7 @@ class Features:
         without[fitted] = np.arange(len(fitted))
         without[self._num_examples :] = np.where(self._sources >= 0, without[self._sources], NOBODY)
         out = np.full(len(self._labels), np.nan, dtype=np.float32)
-        for start in range(0, len(fitted), _CHUNK_ROWS):
-            block = slice(start, start + _CHUNK_ROWS)
-            rows = fitted[block]
-            out[rows] = regressions.margins(values[block], self._labels[rows], without[rows])
+        out[fitted] = regressions.margins(values, self._labels[fitted], without[fitted])
         there = np.flatnonzero(kept.others_there)
         for start in range(0, len(there), _CHUNK_ROWS):
             places = there[start : start + _CHUNK_ROWS]

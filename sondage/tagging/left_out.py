@@ -84,18 +84,13 @@ def left_out_margins(
             "needed, features with two axes.",
             field="features",
         )
-    out = np.full(len(features), np.nan, dtype=np.float32)
     fitted = draw_fitted(np.flatnonzero(eligible & np.isfinite(features).all(axis=1)), seed)
     if len(fitted) < 2:
-        return out
+        return np.full(len(features), np.nan, dtype=np.float32)
     place = np.full(len(features), NOBODY, dtype=np.int64)
     place[fitted] = np.arange(len(fitted))
     without = place if source is None else np.where(source >= 0, place[source], place)
-    regressions = Regressions(features[fitted], labels[fitted], seed=seed)
-    for start in range(0, len(features), _CHUNK_ROWS):
-        block = slice(start, start + _CHUNK_ROWS)
-        out[block] = regressions.margins(features[block], labels[block], without[block])
-    return out
+    return Regressions(features[fitted], labels[fitted], seed=seed).margins(features, labels, without)
 
 
 def draw_fitted(rows: Rows, seed: int) -> Rows:
@@ -158,17 +153,21 @@ class Regressions:
         float32 array, shape (rows,)
             NaN where the features are not finite, and where all fitted rows are of one class.
         """
+        out = np.full(len(labels), np.nan, dtype=np.float32)
         if self.num_classes < 2:
-            return np.full(len(labels), np.nan, dtype=np.float32)
-        features = features.astype(np.float32)
+            return out
+        for start in range(0, len(labels), _CHUNK_ROWS):
+            block = slice(start, start + _CHUNK_ROWS)
+            out[block] = self._margins(features[block].astype(np.float32), labels[block], without[block])
+        return out
+
+    def _margins(self, features: AnyArray, labels: Labels, without: Rows) -> AnyArray:
         one, other = (self._predicted(part, features, without) for part in self._parts)
         predicted = (one + other) / 2
         rows, known = np.arange(len(labels)), labels < self.num_classes
         own = np.where(known, predicted[rows, np.where(known, labels, 0)], 0)
         predicted[rows[known], labels[known]] = -np.inf
-        return np.where(np.isfinite(features).all(axis=1), own - predicted.max(axis=1), np.nan).astype(
-            np.float32
-        )
+        return np.where(np.isfinite(features).all(axis=1), own - predicted.max(axis=1), np.nan)
 
     def _predicted(self, part: _Ridge, features: AnyArray, without: Rows) -> AnyArray:
         """Without row s, the prediction for x is f(x) − h(x, s) (y(s) − f(s)) / (1 − h(s, s)), h the hat matrix."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from sondage.errors import InvalidInput
 from sondage.tagging.least_squares import not_negative
+from sondage.tagging.shares import NORMAL_90
 from sondage.types import AnyArray
 
 FEWEST_CLASSES = 3
@@ -33,7 +34,6 @@ MOST_TAIL_RATIO = 1.35
 """Above it, right examples score worse than most flips do: on made-up data 1.4 to 2.1 with few errors or none."""
 LEAST_EXPLAINED = 0.67
 """Of π over U / q at `BODY`: .64 to 1.07 on development cells with uniform noise, else at most .60."""
-NORMAL_90 = 1.645
 """Deviations within which 90 % of a normal distribution lie."""
 _SWEEPS = 40
 

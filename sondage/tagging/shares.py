@@ -6,7 +6,7 @@ import numpy as np
 
 from sondage.types import AnyArray
 
-Z = 1.645
+NORMAL_90 = 1.645
 """Of a normal: 5 % lie above it."""
 
 
@@ -17,9 +17,11 @@ def interval(part: AnyArray, whole: AnyArray) -> tuple[AnyArray, AnyArray]:
     """
     n = np.asarray(whole, dtype=np.float64)
     p = np.asarray(part) / np.maximum(n, 1)
-    middle = p + Z**2 / (2 * np.maximum(n, 1))
-    wide = Z * np.sqrt(p * (1 - p) / np.maximum(n, 1) + Z**2 / (4 * np.square(np.maximum(n, 1))))
-    scale = 1 + Z**2 / np.maximum(n, 1)
+    middle = p + NORMAL_90**2 / (2 * np.maximum(n, 1))
+    wide = NORMAL_90 * np.sqrt(
+        p * (1 - p) / np.maximum(n, 1) + NORMAL_90**2 / (4 * np.square(np.maximum(n, 1)))
+    )
+    scale = 1 + NORMAL_90**2 / np.maximum(n, 1)
     low, high = (middle - wide) / scale, (middle + wide) / scale
     return np.where(n > 0, np.clip(low, 0, 1), 0.0), np.where(n > 0, np.clip(high, 0, 1), 1.0)
 

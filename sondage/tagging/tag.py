@@ -20,7 +20,7 @@ from sondage.probes.suite import UNSURE, Category, SuiteDefinition
 from sondage.scores.base import mean_where_trained
 from sondage.scores.mean_loss import mean_loss
 from sondage.tagging.consensus import Consensus, consensus
-from sondage.tagging.cut import cut_at, tags_at
+from sondage.tagging.cut import NO_TAG, cut_at, tags_at
 from sondage.tagging.evaluate import Report, evaluate
 from sondage.tagging.evidence import RunEvidence, evidence
 from sondage.tagging.falling import falling
@@ -32,7 +32,6 @@ from sondage.tagging.wrong_labels import calibration_of, estimate
 from sondage.types import AnyArray, Labels, Mask, PerRow, Probabilities, Rows
 
 Tagger = Literal["evidence", "reference"]
-NO_TAG = -1
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,11 @@ from sondage.tagging.prepare import Prepared
 from sondage.tagging.probe_calibration import (
     FEWEST_CLASSES,
     FEWEST_PROBES,
-    NORMAL_90,
     ProbeCalibration,
     RunScores,
     calibrate_by_probes,
 )
+from sondage.tagging.shares import NORMAL_90
 from sondage.types import AnyArray, PerRow, Rows
 
 NUM_KNOTS = 200

@@ -8705,7 +8705,7 @@ export interface operations {
                 max_suspicion?: number | null;
                 /** @description The newest decision; `none` for examples without one. */
                 decision?: ("keep" | "relabel" | "exclude" | "unsure" | "none") | null;
-                /** @description Only examples that two runs at least trained and whose tag is the same in all of them; `false`: not the same in all. */
+                /** @description Only examples that two runs at least trained and whose tag, as it was written, is the same in all of them by their votes; `false`: not the same in all. A threshold does not move it. */
                 in_all_seeds?: boolean | null;
             };
             header?: never;
@@ -9108,7 +9108,7 @@ export interface operations {
                 max_suspicion?: number | null;
                 /** @description The newest decision; `none` for examples without one. */
                 decision?: ("keep" | "relabel" | "exclude" | "unsure" | "none") | null;
-                /** @description Only examples that two runs at least trained and whose tag is the same in all of them; `false`: not the same in all. */
+                /** @description Only examples that two runs at least trained and whose tag, as it was written, is the same in all of them by their votes; `false`: not the same in all. A threshold does not move it. */
                 in_all_seeds?: boolean | null;
                 /** @description Items of a page, at most. */
                 limit?: number;
@@ -9238,7 +9238,7 @@ export interface operations {
                 max_suspicion?: number | null;
                 /** @description The newest decision; `none` for examples without one. */
                 decision?: ("keep" | "relabel" | "exclude" | "unsure" | "none") | null;
-                /** @description Only examples that two runs at least trained and whose tag is the same in all of them; `false`: not the same in all. */
+                /** @description Only examples that two runs at least trained and whose tag, as it was written, is the same in all of them by their votes; `false`: not the same in all. A threshold does not move it. */
                 in_all_seeds?: boolean | null;
             };
             header?: never;
