@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -142,6 +142,41 @@ def _trec(folder: Path) -> DataRow:
     return DataRow("trec", "text", *train, 6, *test)
 
 
+def _questions(folder: Path) -> DataRow:
+    """The same in two classes: what a thing is (its kinds 0, 1, 2: abbreviation, description, entity), or not."""
+    row = _trec(folder)
+    return replace(
+        row,
+        name="questions",
+        labels=(row.labels > 2).astype(np.int64),
+        num_classes=2,
+        held_out_labels=(row.held_out_labels > 2).astype(np.int64),
+    )
+
+
+def _shirts(folder: Path) -> DataRow:
+    """Two classes of Fashion-MNIST that are alike, 0 (T-shirt/top) and 6 (shirt): 4,000 pictures, 12 epochs."""
+    with np.load(folder / "fashion_mnist.npz") as stored:
+        train, test = (
+            (stored[f"x_{part}"][mine][..., None], (stored[f"y_{part}"][mine] == 6).astype(np.int64))
+            for part in ("train", "test")
+            for mine in [np.isin(stored[f"y_{part}"], (0, 6))]
+        )
+    return _split("shirts", "image", train, test, 2, 4_000, num_epochs=12)
+
+
+def _phoneme(folder: Path) -> DataRow:
+    """Five numbers of a sound, two classes; every fifth row is held out."""
+    frame = pd.read_parquet(folder / "phoneme.parquet")
+    numeric, labels = frame.drop(columns="label").to_numpy(np.float32), frame["label"].to_numpy(np.int64)
+    held = np.arange(len(frame)) % 5 == 0
+    train, test = (
+        (TableInputs(numeric[rows], np.zeros((int(rows.sum()), 0), np.int32)), labels[rows])
+        for rows in (~held, held)
+    )
+    return _split("phoneme", "table", train, test, 2, 3_500)
+
+
 def _sst2(folder: Path) -> DataRow:
     train, test = (
         _texts(folder / "sst2.parquet", ("train", "dev")),
@@ -170,6 +205,9 @@ ROWS: dict[str, Callable[[Path], DataRow]] = {
     "trec": _trec,
     "letters": _letters,
     "garments": _garments,
+    "questions": _questions,
+    "shirts": _shirts,
+    "phoneme": _phoneme,
     "mnist": _mnist,
     "cifar10": _cifar10,
     "sst2": _sst2,
@@ -181,6 +219,9 @@ FILES = {
     "trec": ("trec.parquet",),
     "letters": ("emnist_letters_test.npz",),
     "garments": ("fashion_mnist.npz",),
+    "questions": ("trec.parquet",),
+    "shirts": ("fashion_mnist.npz",),
+    "phoneme": ("phoneme.parquet",),
     "mnist": ("mnist.npz",),
     "cifar10": ("cifar10_train.parquet", "cifar10_test.parquet"),
     "sst2": ("sst2.parquet",),
@@ -188,7 +229,7 @@ FILES = {
     "adult": ("adult.parquet",),
 }
 """What each reads from the data folder."""
-DEVELOPMENT = ("fashion", "trec", "letters", "garments")
+DEVELOPMENT = ("fashion", "trec", "letters", "garments", "questions", "shirts", "phoneme")
 CONFIRMATION = ("mnist", "cifar10", "sst2", "vectors")
 REPORTED = ("adult",)
 

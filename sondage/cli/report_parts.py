@@ -48,7 +48,7 @@ def _settled(found: Mapping[str, Any] | None) -> str | None:
 
 
 def _epochs(found: Sequence[Mapping[str, Any]] | None) -> str | None:
-    """Per run the epoch of the highest weight, from 1, and the one after which the features were looked at."""
+    """Per run the epoch of the highest weight, from 1, after which one the features were looked at, and its weight."""
     if not found:
         return None
     said = []
@@ -56,6 +56,8 @@ def _epochs(found: Sequence[Mapping[str, Any]] | None) -> str | None:
         weights = run["weights"]
         peak = f"most {weights.index(max(weights)) + 1} of {len(weights)} ({max(weights):.0%})"
         look = "" if run["look_epoch"] is None else f", features looked at after {run['look_epoch'] + 1}"
+        if run.get("look_weight") is not None:
+            look += f", which weighs {run['look_weight']:.2g} times the margins"
         said.append(peak + look)
     return "; ".join(dict.fromkeys(said))
 

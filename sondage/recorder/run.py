@@ -88,8 +88,8 @@ class Run:
 
     @property
     def wants_features(self) -> bool:
-        """Is a look due at the end of this epoch: a third, two thirds and all of `init(num_epochs=…)`? Never without
-        the channel `left_out`, nor in one process of several."""
+        """Is a look due at the end of this epoch: a sixth, a third and all of `init(num_epochs=…)`? Never without the
+        channel `left_out`, nor in one process of several."""
         return self._looks.wanted(self.next_epoch)
 
     def plant(self, probes: Sequence[Mapping[str, Any]], *, suite_id: int | None = None) -> None:

@@ -2,10 +2,11 @@
 
 Three things, in standard deviations of the examples: a low margin while the model trained, in the epochs in which
 known wrong labels stand out; a low margin by a classifier that was fitted without the example, on the model's own
-features; and a pair of labels (given, predicted) that the worst examples have much more often than its reverse, as when
-one class was labelled as another by habit. Chosen and weighed on four data sets under eight kinds of noise
-(docs/benchmarks/truth.md). Of the data at hand only the known wrong labels, which a suite plants, have a say: in which
-epochs count.
+features, which counts the less the more of the known wrong labels these have learned by heart; and a pair of labels
+(given, predicted) that the worst examples have much more often than its reverse, as when one class was labelled as
+another by habit. Chosen and weighed on seven data sets under eight kinds of noise (docs/benchmarks/truth.md). Of the
+data at hand only the known wrong labels, which a suite plants, have a say: in which epochs count, and how much the
+features do.
 """
 
 from __future__ import annotations
@@ -22,11 +23,14 @@ from sondage.tagging.prepare import Prepared
 from sondage.tagging.suggest import most_frequent_other
 from sondage.types import AnyArray, Labels, Mask, Rows
 
-SEPARATION_POWER = 4
+SEPARATION_POWER = 12
 FEWEST_KNOWN_WRONG = 5
-"""With fewer the epochs all count alike."""
-LEFT_OUT_WEIGHT = 1.0
-PAIR_WEIGHT = 0.8
+"""With fewer the epochs all count alike, and the left-out margin as much as the margin."""
+LEFT_OUT_WEIGHT = 3.0
+"""Of a left-out margin that agrees with the margin, on features that have learned no known wrong label by heart."""
+LEARNED_POWER = 3
+AGREEMENT_POWER = 2
+PAIR_WEIGHT = 1.2
 SHARE_OF_SUSPECTS = 0.1
 """The worst examples, whose pairs are counted; more of them bring in hard examples that are right."""
 STEEPNESS = 4.0
@@ -50,7 +54,13 @@ class RunEvidence:
     separations : float64 array, shape (epochs,)
         In which epochs known wrong labels stand out.
     look : int or None
-        The epoch whose look counts: where they stand out most; without any known the first, as the safest.
+        The epoch whose look counts: in whose left-out margins they stand out most; without any known the first, as the
+        safest.
+    learned : float
+        Of that look, the share of known wrong labels that the features have learned by heart, 0 to 1 (`_learned`).
+    left_out_weight : float
+        What its left-out margin counts, beside 1 for the margin: the less, the more was learned by heart and the less
+        the two agree.
     margin : float64 array, shape (rows,)
         Less the margin, a mean of the epochs by their weights, or else the loss; standardised by what the run trained.
         High is bad; NaN without a curve.
@@ -61,36 +71,38 @@ class RunEvidence:
     run: Prepared
     separations: AnyArray
     look: int | None
+    learned: float
+    left_out_weight: float
     margin: AnyArray
     left_out: AnyArray
 
     @classmethod
     def of(cls, run: Prepared) -> RunEvidence:
         separations = separation(run, "margin" if "margin" in run.curves else "loss")
-        look = max(sorted(run.looks), key=lambda epoch: separations[epoch]) if run.looks else None
-        nobody = np.full(run.num_rows, np.nan)
-        return cls(
-            run=run,
-            separations=separations,
-            look=look,
-            margin=_badness(run, separations),
-            left_out=nobody
-            if look is None
-            else _standardised(-run.looks[look].astype(np.float64), run.trained),
-        )
+        look, margin = _best_look(run), _badness(run, separations)
+        learned, weight, left_out = 0.0, 1.0, np.full(run.num_rows, np.nan)
+        if look is not None:
+            left_out = _standardised(-run.looks[look].astype(np.float64), run.trained)
+            learned = _learned(run, run.looks[look])
+            if len(run.known_wrong) >= FEWEST_KNOWN_WRONG:
+                agreement = _correlation(margin, left_out, run.trained) ** AGREEMENT_POWER
+                weight = LEFT_OUT_WEIGHT * agreement * (1 - learned) ** LEARNED_POWER
+        return cls(run, separations, look, learned, weight, margin, left_out)
 
     @property
     def together(self) -> AnyArray:
         """Shape (rows,), high is bad. For comparing flips with examples (`sondage.tagging.probe_calibration`)."""
-        return np.asarray(self.margin + LEFT_OUT_WEIGHT * np.nan_to_num(self.left_out))
+        return np.asarray(self.margin + self.left_out_weight * np.nan_to_num(self.left_out))
 
     def to_dict(self) -> dict[str, Any]:
-        """The separation and the weight of each epoch, and the look that counts. JSON-able; epochs from 0."""
+        """The separation and the weight of each epoch, the look that counts, and how much. JSON-able; epochs from 0."""
         return {
             "run": self.run.name,
             "separation": self.separations.round(3).tolist(),
             "weights": epoch_weights(self.separations).round(4).tolist(),
             "look_epoch": self.look,
+            "look_weight": None if self.look is None else round(self.left_out_weight, 4),
+            "learned_by_heart": None if self.look is None else round(self.learned, 4),
         }
 
 
@@ -111,7 +123,8 @@ def evidence(of_runs: Sequence[RunEvidence]) -> AnyArray:
     bad = _standardised(mean_where_trained([one.margin[:num_examples] for one in of_runs], trained))
     # A look leaves the example out, whether or not the run trained it.
     left_out = _standardised(mean_over_runs([one.left_out[:num_examples] for one in of_runs]))
-    found = bad + LEFT_OUT_WEIGHT * np.nan_to_num(left_out)
+    weights = [one.left_out_weight for one in of_runs if one.look is not None]
+    found = bad + (np.mean(weights) * np.nan_to_num(left_out) if weights else 0)
     other = taken_for(runs)
     if other is not None:
         found = found + PAIR_WEIGHT * one_way_pairs(
@@ -135,25 +148,63 @@ def taken_for(runs: Sequence[Prepared]) -> Rows | None:
 def separation(run: Prepared, channel: str) -> AnyArray:
     """In which epochs known wrong labels stand out from the examples: d′, shape (epochs,), 0 and above.
 
-    The difference of the means over the root of the mean variance, of the channel `margin` or `loss`. It falls once the
-    model has learned the wrong labels by heart. Zeros where fewer than 5 wrong labels are known. Where there are many
-    examples, one in so many, some 65,536 in all, stand for them.
+    Of the channel `margin` or `loss`. It falls once the model has learned the wrong labels by heart. Zeros where fewer
+    than 5 wrong labels are known.
     """
-    values = run.curves[channel]
+    towards = 1 if channel == "loss" else -1
+    return np.asarray(np.maximum(0, towards * _above(run, run.curves[channel])))
+
+
+def _best_look(run: Prepared) -> int | None:
+    if not run.looks:
+        return None
+    return max(sorted(run.looks), key=lambda epoch: -_above(run, run.looks[epoch][:, None])[0])
+
+
+def _learned(run: Prepared, left_out: AnyArray) -> float:
+    """How many of the known wrong labels a look has learned by heart, as a share, beyond what chance gives back.
+
+    A regression that was fitted without an example, on features that know nothing of its label, gives back a wrong one
+    no oftener than it gives an example any one class but its own.
+    """
+    back, own = left_out[run.known_wrong], left_out[: len(run.trained)][run.trained]
+    back, own = back[np.isfinite(back)], own[np.isfinite(own)]
+    if len(back) < FEWEST_KNOWN_WRONG or not len(own):
+        return 0.0
+    num_classes = int(run.labels.max()) + 1
+    return max(0.0, float((back > 0).mean() - (own < 0).mean() / max(1, num_classes - 1)))
+
+
+def _correlation(one: AnyArray, other: AnyArray, trained: Mask) -> float:
+    """Of the examples that were trained, 0 and above; 0 where one of the two says nothing."""
+    one, other = one[: len(trained)][trained], other[: len(trained)][trained]
+    both = np.isfinite(one) & np.isfinite(other)
+    if not both.any() or min(one[both].std(), other[both].std()) == 0:
+        return 0.0
+    return max(0.0, float(np.corrcoef(one[both], other[both])[0, 1]))
+
+
+def _above(run: Prepared, values: AnyArray) -> AnyArray:
+    """How far known wrong labels lie above the examples: d′, shape (columns,).
+
+    The difference of the means over the root of the mean variance. Zeros where fewer than 5 wrong labels are known.
+    Where there are many examples, one in so many, some 65,536 in all, stand for them.
+    """
     if len(run.known_wrong) < FEWEST_KNOWN_WRONG:
         return np.zeros(values.shape[1])
     trained = np.flatnonzero(run.trained)
     mean, variance = _moments(values, trained[:: max(1, len(trained) // _CHUNK_ROWS)])
     of_wrong, their_variance = _moments(values, run.known_wrong)
-    towards = of_wrong - mean if channel == "loss" else mean - of_wrong
-    return np.maximum(0, towards / np.sqrt((variance + their_variance) / 2 + 1e-12))
+    return np.asarray((of_wrong - mean) / np.sqrt((variance + their_variance) / 2 + 1e-12))
 
 
 def epoch_weights(separations: AnyArray) -> AnyArray:
-    """Weights of the epochs, sum 1, shape (epochs,): the fourth power of the separation; equal where there is none."""
-    powers = separations**SEPARATION_POWER
-    whole = powers.sum()
-    return np.asarray(powers / whole if whole > 0 else np.full(len(powers), 1 / len(powers)))
+    """Weights of the epochs, sum 1, shape (epochs,): the twelfth power of the separation; equal where there is none."""
+    highest = separations.max(initial=0)
+    if not highest > 0:
+        return np.full(len(separations), 1 / len(separations))
+    powers = (separations / highest) ** SEPARATION_POWER
+    return np.asarray(powers / powers.sum())
 
 
 def one_way_pairs(given: Labels, other: Rows, suspicion: AnyArray) -> AnyArray:

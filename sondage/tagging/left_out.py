@@ -16,7 +16,8 @@ import numpy as np
 from sondage.errors import InvalidInput
 from sondage.types import AnyArray, Labels, Mask, Rows
 
-NUM_LOOKS = 3
+LOOKS = (6, 3, 1)
+"""The features are looked at after one such part of the training. Some models know labels by heart after a third."""
 WIDEST = 128
 """Wider features are projected to so many directions, drawn at random, which keep angles to about a tenth."""
 MOST_FITTED = 65_536
@@ -31,8 +32,8 @@ _CHUNK_ROWS = 1_024
 
 
 def look_epochs(num_epochs: int) -> tuple[int, ...]:
-    """The epochs, from 0, after which the features are looked at: a third, two thirds, and all of the training."""
-    return tuple(sorted({max(0, -(-num_epochs * third // NUM_LOOKS) - 1) for third in (1, 2, 3)}))
+    """The epochs, from 0, after which the features are looked at: a sixth, a third, and all of the training."""
+    return tuple(sorted({max(0, -(-num_epochs // parts) - 1) for parts in LOOKS}))
 
 
 def left_out_margins(

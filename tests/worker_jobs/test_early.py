@@ -86,9 +86,9 @@ def scores_are_of_those_epochs_alone(world: World, trainings: Trainings) -> None
 
 
 def test_looks_at_the_features_count_only_once_they_were_taken(world):
-    """They are taken after each third of the training: after the second of four epochs first."""
+    """They are taken after a sixth, a third and all of the training: of four epochs after the first, second, last."""
     with world.session() as session:
         run = session.scalars(select(Run).order_by(Run.id.desc())).first()
-        assert curves.epochs_of_channel(session, run_id=run.id, channel="left_out") == [1, 2, 3]
-        assert "left_out" not in curves.channels(session, run_id=run.id, epochs=[0])
-        assert "left_out" in curves.channels(session, run_id=run.id, epochs=[0, 1])
+        assert curves.epochs_of_channel(session, run_id=run.id, channel="left_out") == [0, 1, 3]
+        assert "left_out" not in curves.channels(session, run_id=run.id, epochs=[2])
+        assert "left_out" in curves.channels(session, run_id=run.id, epochs=[1, 2])

@@ -38,7 +38,7 @@ def test_one_line_each() -> None:
             "per_class": {"num_examples": 200, "num_suspects": 30},
             "reliability": {"error": 0.0437, "bins": []},
             "evidence": [
-                {"run": "one", "weights": [0.2, 0.7, 0.1], "look_epoch": 2},
+                {"run": "one", "weights": [0.2, 0.7, 0.1], "look_epoch": 2, "look_weight": 2.58},
                 {"run": "other", "weights": [0.2, 0.7, 0.1], "look_epoch": None},
             ],
         }
@@ -48,7 +48,8 @@ def test_one_line_each() -> None:
         "shares of votes are off by": "4.4%, on average",
         "tags differ between seeds": "12.5% of 1,200; 8.0% by another draw of probes alone",
         "tags settled": "at epoch 14 of 30",
-        "epochs that count": "most 2 of 3 (70%), features looked at after 3; most 2 of 3 (70%)",
+        "epochs that count": "most 2 of 3 (70%), features looked at after 3, which weighs 2.6 times the margins; "
+        "most 2 of 3 (70%)",
         "suspects": "30 of 200 (15.0%)",
     }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -73,9 +75,51 @@ def test_where_the_margin_is_not_known_the_loss_serves():
 def test_the_left_out_margin_is_added_by_its_weight():
     margins = np.random.default_rng(1).uniform(-1, 1, N).astype(np.float32)
     one = run(channels=("margin", "loss"), looks={2: margins})
-    expected = z(-one.curves["margin"].mean(axis=1)) + LEFT_OUT_WEIGHT * z(-margins)
-    assert evidence([one]) == pytest.approx(expected, abs=1e-4)
+    expected = z(-one.curves["margin"].mean(axis=1)) + z(-margins)
+    assert evidence([one]) == pytest.approx(expected, abs=1e-4), "nothing is known: both count alike"
     assert RunEvidence.of(one).together == pytest.approx(expected, abs=1e-4)
+    without = run(1, channels=("margin", "loss"))
+    both = z(sum(z(-run.curves["margin"].mean(axis=1)) for run in (one, without)))
+    assert evidence([one, without]) == pytest.approx(both + z(-margins), abs=1e-4), "one looked, and for both"
+
+
+@pytest.mark.parametrize("given_back", [0, 5, 8, 10])
+def test_the_left_out_margin_counts_the_less_the_more_wrong_labels_the_features_know_by_heart(given_back):
+    margins = np.random.default_rng(1).uniform(0.1, 1, N).astype(np.float32)
+    margins[:10] *= -1
+    margins[:given_back] *= -1
+    one, _ = learned_by_heart(looks={2: margins})
+    found = RunEvidence.of(one)
+    # One class in three is what chance gives back of those that are given another class.
+    learned = max(0, given_back / 10 - (10 - given_back) / N / (CLASSES - 1))
+    assert found.learned == pytest.approx(learned)
+    agreement = max(0, np.corrcoef(found.margin, found.left_out)[0, 1]) ** 2
+    assert found.left_out_weight == pytest.approx(LEFT_OUT_WEIGHT * agreement * (1 - learned) ** 3)
+    assert found.to_dict()["look_weight"] == pytest.approx(found.left_out_weight, abs=1e-4)
+
+
+def test_the_left_out_margin_counts_the_less_the_less_it_agrees_with_the_margin():
+    one, _ = learned_by_heart()
+    same = -RunEvidence.of(one).margin
+    noise = np.random.default_rng(4).normal(size=N)
+    weights = [
+        RunEvidence.of(replace(one, looks={2: (same + much * noise).astype(np.float32)})).left_out_weight
+        for much in (0, 1, 3)
+    ]
+    assert weights[0] == pytest.approx(LEFT_OUT_WEIGHT, rel=0.1)
+    assert weights[0] > weights[1] > weights[2] > 0
+    against = RunEvidence.of(replace(one, looks={2: -same.astype(np.float32)}))
+    constant = RunEvidence.of(replace(one, looks={2: np.ones(N, np.float32)}))
+    assert against.left_out_weight == constant.left_out_weight == 0
+
+
+def test_what_chance_gives_back_is_not_learned_by_heart():
+    """Of two classes, a model that errs in 30 of 100 gives back 30 of 100 flips: it knows none of them."""
+    margins = np.where(np.arange(N) % 10 < 3, -0.5, 0.5).astype(np.float32)
+    margins[300:] *= -1
+    curves = Curves({"margin": margins[:, None].repeat(3, axis=1)})
+    one = prepared(curves, np.arange(N) % 2, trained=np.ones(300, bool), looks={1: margins})
+    assert RunEvidence.of(replace(one, known_wrong=np.arange(300, N))).learned == pytest.approx(0)
 
 
 def test_where_nobody_looked_nothing_is_added():
@@ -105,6 +149,7 @@ def test_epochs_count_by_how_far_known_wrong_labels_stand_out(channel):
     assert (found[[0, 4, 5]] < 0.5).all()
     weights = epoch_weights(found)
     assert weights.sum() == pytest.approx(1)
+    assert weights == pytest.approx(found**12 / (found**12).sum())
     assert weights[1:3].min() > weights[3] > 20 * weights[[0, 4, 5]].max()
 
 
@@ -114,8 +159,11 @@ def test_the_weighted_mean_finds_what_the_plain_one_hides():
     assert evidence([one])[wrong].mean() > 3 > plain[wrong].mean()
 
 
-def test_the_look_is_that_of_the_epoch_in_which_they_stand_out_most():
-    looks = {epoch: np.full(N, epoch, np.float32) for epoch in (0, 3, 5)}
+def test_the_look_is_that_in_whose_margins_they_stand_out_most():
+    rng = np.random.default_rng(1)
+    looks = {epoch: rng.normal(1, 0.2, N).astype(np.float32) for epoch in (0, 3, 5)}
+    for epoch, further in {0: 0.5, 3: 1.0, 5: 0.2}.items():
+        looks[epoch][:10] -= further
     one, _ = learned_by_heart(looks=looks)
     assert RunEvidence.of(one).look == 3
     assert RunEvidence.of(run(looks=looks)).look == 0, "nothing is known: the first"

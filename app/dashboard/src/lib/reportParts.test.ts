@@ -25,5 +25,8 @@ test("when tags settled, in words", () => {
 test("which looks count, in words", () => {
   const run = { run: "one", weights: [0.5, 0.5] };
   expect(looksInWords([{ ...run, look_epoch: 11 }, { ...run, look_epoch: 3 }, { ...run, look_epoch: 11 }])).toBe("features looked at after epoch 4 and 12");
+  expect(looksInWords([{ ...run, look_epoch: 1, look_weight: 2.613 }, { ...run, look_epoch: 1, look_weight: 0.9 }])).toBe(
+    "features looked at after epoch 2, which weighs 0.9 and 2.6 times the margins",
+  );
   expect(looksInWords([{ ...run, look_epoch: null }])).toBeUndefined();
 });

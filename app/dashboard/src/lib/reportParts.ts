@@ -59,6 +59,8 @@ export interface EpochsOfRun {
   run: string;
   weights: number[];
   look_epoch: number | null;
+  /** Of the look, where the margin weighs 1; taggings of before have none. */
+  look_weight?: number | null;
 }
 
 export interface ReportParts {
@@ -86,10 +88,13 @@ export function settledInWords(found: Settling | undefined): string | undefined 
   return `At epoch ${found.settled_after} of ${found.num_epochs}`;
 }
 
-/** “Looked at after epoch 12”; undefined where no run was looked at. */
+/** “Features looked at after epoch 12, which weighs 2.6 times the margins”; undefined where no run was looked at. */
 export function looksInWords(found: EpochsOfRun[]): string | undefined {
   const looks = [...new Set(found.flatMap(({ look_epoch }) => (look_epoch === null ? [] : [look_epoch + 1])))].sort((one, other) => one - other);
-  return looks.length ? `features looked at after epoch ${looks.join(" and ")}` : undefined;
+  if (!looks.length) return undefined;
+  const weights = found.flatMap(({ look_weight }) => (look_weight == null ? [] : [look_weight.toFixed(1)]));
+  const times = weights.length ? `, which weighs ${[...new Set(weights)].sort().join(" and ")} times the margins` : "";
+  return `features looked at after epoch ${looks.join(" and ")}${times}`;
 }
 
 /** Written by our own report_parts.py; only its absence is to be borne. */

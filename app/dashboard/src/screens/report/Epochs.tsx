@@ -20,7 +20,7 @@ export function Epochs({ found }: { found: EpochsOfRun[] }) {
         {width > 0 ? <Chart found={found} width={width} /> : null}
       </div>
       <p className="muted small panel-note">
-        Weight of each epoch in the order by evidence: the more, the further planted wrong labels stand out in it. One line per run.
+        Weight of each epoch in the order by evidence: the more, the further planted wrong labels stand out in it. One line per run. A look at the features weighs the less, the more planted wrong labels these have learned by heart.
       </p>
     </section>
   );
