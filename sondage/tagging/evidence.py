@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from sondage.curves import NOT_SEEN
 from sondage.scores.base import mean_over_runs, mean_where_trained
+from sondage.tagging.pairs import OneWayPairs
 from sondage.tagging.prepare import Prepared
 from sondage.tagging.suggest import most_frequent_other
-from sondage.types import AnyArray, Labels, Mask, Rows
+from sondage.types import AnyArray, Mask, Rows
 
 SEPARATION_POWER = 12
 FEWEST_KNOWN_WRONG = 5
@@ -31,15 +31,6 @@ LEFT_OUT_WEIGHT = 3.0
 LEARNED_POWER = 3
 AGREEMENT_POWER = 2
 PAIR_WEIGHT = 1.2
-SHARE_OF_SUSPECTS = 0.1
-"""The worst examples, whose pairs are counted; more of them bring in hard examples that are right."""
-STEEPNESS = 4.0
-"""Of the border between suspects and others, per standard deviation."""
-PRIOR_COUNT = 2.0
-LEAST_LOG_RATIO = 1.5
-"""A pair counts where it is e^1.5 = 4.5 times as frequent as its reverse: classes that are merely alike are confused in
-both directions."""
-LEAST_DEVIATIONS = 3.0
 _CHUNK_ROWS = 65_536
 
 
@@ -106,31 +97,49 @@ class RunEvidence:
         }
 
 
-def evidence(of_runs: Sequence[RunEvidence]) -> AnyArray:
-    """How strongly the runs speak against the given labels.
+@dataclass(frozen=True)
+class Gathered:
+    """Evidence against each label, of all runs together, and what it is made of.
 
-    The pairs count where every run has recorded the channel `predicted`.
-
-    Returns
-    -------
-    float64 array, shape (N,)
+    Parameters
+    ----------
+    strength : float64 array, shape (N,)
         High is bad; in standard deviations. By the runs that trained the example; where none did, by those that scored
         it all the same; else NaN.
+    margin, left_out : float arrays, shape (N,)
+        Means over the runs of what each says (`RunEvidence`).
+    pairs : OneWayPairs or None
+        They count where every run has recorded the channel `predicted`.
     """
+
+    strength: AnyArray
+    margin: AnyArray
+    left_out: AnyArray
+    pairs: OneWayPairs | None
+
+
+def gather(of_runs: Sequence[RunEvidence]) -> Gathered:
+    """How strongly the runs speak against the given labels."""
     runs = [one.run for one in of_runs]
     num_examples = len(runs[0].trained)
     trained = [run.trained for run in runs]
-    bad = _standardised(mean_where_trained([one.margin[:num_examples] for one in of_runs], trained))
+    margin = mean_where_trained([one.margin[:num_examples] for one in of_runs], trained)
     # A look leaves the example out, whether or not the run trained it.
-    left_out = _standardised(mean_over_runs([one.left_out[:num_examples] for one in of_runs]))
+    left_out = mean_over_runs([one.left_out[:num_examples] for one in of_runs])
     weights = [one.left_out_weight for one in of_runs if one.look is not None]
-    found = bad + (np.mean(weights) * np.nan_to_num(left_out) if weights else 0)
-    other = taken_for(runs)
+    found = _standardised(margin) + (
+        np.mean(weights) * np.nan_to_num(_standardised(left_out)) if weights else 0
+    )
+    other, pairs = taken_for(runs), None
     if other is not None:
-        found = found + PAIR_WEIGHT * one_way_pairs(
-            runs[0].labels[:num_examples], other, _standardised(found)
-        )
-    return np.asarray(found, dtype=np.float64)
+        pairs = OneWayPairs.of(runs[0].labels[:num_examples], other, _standardised(found))
+        found = found + PAIR_WEIGHT * pairs.of_examples
+    return Gathered(np.asarray(found, dtype=np.float64), margin, left_out, pairs)
+
+
+def evidence(of_runs: Sequence[RunEvidence]) -> AnyArray:
+    """The strength alone (`Gathered`), shape (N,); high is bad."""
+    return gather(of_runs).strength
 
 
 def taken_for(runs: Sequence[Prepared]) -> Rows | None:
@@ -207,54 +216,19 @@ def epoch_weights(separations: AnyArray) -> AnyArray:
     return np.asarray(powers / powers.sum())
 
 
-def one_way_pairs(given: Labels, other: Rows, suspicion: AnyArray) -> AnyArray:
-    """Log ratio of each example's pair (given label, other class) to the reverse pair among the suspects.
-
-    Parameters
-    ----------
-    other : int64 array, shape (N,)
-        The class predicted most often beside the given label; −1 where there is none.
-    suspicion : float array, shape (N,)
-        Standardised; NaN for examples that are not counted. Suspects are told softly, so that no single one decides.
-
-    Returns
-    -------
-    float64 array, shape (N,)
-        What lies beyond ±`LEAST_LOG_RATIO`, where it is beyond chance: above 0 for the frequent direction of a pair,
-        below for its reverse, else 0.
-    """
-    out = np.zeros(len(given))
-    counted = np.flatnonzero((other != NOT_SEEN) & np.isfinite(suspicion))
-    if not len(counted):
-        return out
-    given, other = given[counted].astype(np.int64), other[counted]
-    border = np.quantile(suspicion[counted], 1 - SHARE_OF_SUSPECTS)
-    weight = 1 / (1 + np.exp(-STEEPNESS * (suspicion[counted] - border)))
-    num_classes = int(max(given.max(), other.max())) + 1
-    both = np.concatenate([given * num_classes + other, other * num_classes + given])
-    codes, place = np.unique(both, return_inverse=True)
-    forth = np.bincount(place[: len(given)], weight, minlength=len(codes))
-    back = np.bincount(place[len(given) :], weight, minlength=len(codes))
-    ratio = np.log((forth + PRIOR_COUNT) / (back + PRIOR_COUNT))
-    deviations = np.abs(forth - back) / np.sqrt(np.maximum(forth + back, 1e-9))
-    beyond = np.sign(ratio) * np.maximum(0, np.abs(ratio) - LEAST_LOG_RATIO)
-    out[counted] = np.where(deviations > LEAST_DEVIATIONS, beyond, 0.0)[place[: len(given)]]
-    return out
-
-
 def _badness(run: Prepared, separations: AnyArray) -> AnyArray:
     """Of the first channel by these separations; where the margin is not known, of the loss by its own."""
     if "margin" not in run.curves:
-        return _standardised(_weighted(run, "loss", separations), run.trained)
-    by_margin = _standardised(-_weighted(run, "margin", separations), run.trained)
+        return _standardised(weighted(run, "loss", separations), run.trained)
+    by_margin = _standardised(-weighted(run, "margin", separations), run.trained)
     unknown = np.isnan(by_margin)
     if unknown.any():
-        by_loss = _weighted(run, "loss", separation(run, "loss"))
+        by_loss = weighted(run, "loss", separation(run, "loss"))
         by_margin[unknown] = _standardised(by_loss, run.trained)[unknown]
     return by_margin
 
 
-def _weighted(run: Prepared, channel: str, separations: AnyArray) -> AnyArray:
+def weighted(run: Prepared, channel: str, separations: AnyArray) -> AnyArray:
     """Mean over the epochs by their weights, shape (rows,)."""
     weights, values = epoch_weights(separations), run.curves[channel]
     return np.concatenate(
@@ -271,10 +245,14 @@ def _moments(values: AnyArray, rows: Rows) -> tuple[AnyArray, AnyArray]:
     return mean, np.where(there, np.square(part - mean), 0).sum(axis=0) / num
 
 
-def _standardised(values: AnyArray, trained: Mask | None = None) -> AnyArray:
-    """In standard deviations of the examples that were trained, the first of the rows; or of all."""
+def scale_of(values: AnyArray, trained: Mask | None = None) -> tuple[float, float] | None:
+    """Mean and deviation of the examples that were trained, the first of the rows; or of all. None without values."""
     known = values if trained is None else values[: len(trained)][trained]
     known = known[np.isfinite(known)]
-    if not len(known):
-        return values
-    return np.asarray((values - known.mean()) / (known.std() or 1.0))
+    return (known.mean(), known.std() or 1.0) if len(known) else None
+
+
+def _standardised(values: AnyArray, trained: Mask | None = None) -> AnyArray:
+    """In standard deviations of `scale_of`."""
+    scale = scale_of(values, trained)
+    return values if scale is None else np.asarray((values - scale[0]) / scale[1])

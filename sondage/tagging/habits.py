@@ -12,13 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from sondage.scores.base import mean_where_trained
-from sondage.tagging.evidence import (
-    LEAST_LOG_RATIO,
-    SHARE_OF_SUSPECTS,
-    RunEvidence,
-    one_way_pairs,
-    taken_for,
-)
+from sondage.tagging.evidence import RunEvidence, taken_for
+from sondage.tagging.pairs import LEAST_LOG_RATIO, SHARE_OF_SUSPECTS, one_way_pairs
 from sondage.types import AnyArray
 
 

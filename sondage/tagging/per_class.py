@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sondage.tagging.pairs import goes_one_way
 from sondage.tagging.shares import interval
 from sondage.tagging.suggest import NO_LABEL
 from sondage.types import AnyArray, Labels, PerRow, Rows
@@ -16,9 +17,6 @@ SUSPECT_ABOVE = 0.5
 WORST, BEST = 100, 20
 """Of the classes; the report must stay small where there are tens of thousands."""
 MOST_PAIRS = 20
-LEAST_RATIO, LEAST_DEVIATIONS, PRIOR_COUNT = 4.5, 3.0, 2.0
-"""A pair goes one way from there on, as the tagger `evidence` has it: classes that are merely alike are confused both
-ways."""
 
 
 def per_class(
@@ -53,7 +51,7 @@ def per_class(
         examples does not come before a bad one of two hundred; at most the worst 100 (`num_worst`) and the best 20,
         with `num_left_out` between them.
         `pairs`: given label and suggested label of suspects with their number, and that of the reverse; `one_way`
-        where it is far more frequent than that.
+        where it is far more frequent than that, as the tagger `evidence` has it.
     """
     counted = np.flatnonzero(np.isfinite(suspicion))
     given = np.asarray(labels)[counted].astype(np.int64)
@@ -129,12 +127,7 @@ def _pairs(given: Labels, suggested: Rows, class_names: Sequence[str]) -> tuple[
                 "suggested_name": class_name(other, class_names),
                 "num": num,
                 "num_reverse": num_reverse,
-                "one_way": _is_one_way(num, num_reverse),
+                "one_way": goes_one_way(num, num_reverse),
             }
         )
     return pairs, len(codes)
-
-
-def _is_one_way(num: int, num_reverse: int) -> bool:
-    ratio = (num + PRIOR_COUNT) / (num_reverse + PRIOR_COUNT)
-    return bool(ratio > LEAST_RATIO and num - num_reverse > LEAST_DEVIATIONS * (num + num_reverse) ** 0.5)

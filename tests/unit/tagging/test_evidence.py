@@ -14,10 +14,10 @@ from sondage.tagging.evidence import (
     PAIR_WEIGHT,
     RunEvidence,
     epoch_weights,
-    one_way_pairs,
     separation,
 )
 from sondage.tagging.evidence import evidence as evidence_of
+from sondage.tagging.pairs import one_way_pairs
 from sondage.tagging.prepare import Prepared
 
 N, EPOCHS, CLASSES = 400, 6, 4
