@@ -1,6 +1,7 @@
 """Calibration by reviews: do 100 reviews say how many labels are wrong, and do the stated intervals hold?
 
-    python -m benchmarks.calibration [--quick] [--check] [--repetitions 300] [--families "good;poor"] [--cells FOLDER]
+    python -m benchmarks.calibration [--quick] [--check] [--repetitions 300] [--families "good;poor"]
+    python -m benchmarks.calibration --cells FOLDER [--orders evidence reference mean_loss] [--repetitions 100]
 
 Rankings of N examples with a known truth are made up, from excellent to nearly useless, among them such as the model of
 the estimate cannot express; with `--cells`, real ones of trained cells (see benchmarks/truth.py) instead. Of each a
@@ -164,13 +165,14 @@ def of_cell(path: Path, score: str, repetition: int) -> tuple[float, list[Outcom
 
 @cache
 def real_ranking(path: Path, score: str) -> Mask:
-    """The truth of a trained cell in the order of `mean_loss` or of the reference tagger's suspicion."""
+    """The truth of a trained cell in the order of `mean_loss` or of a tagger."""
     from benchmarks.truth_parts.cells import load_cell
-    from sondage.tagging.tag import tag_runs
+    from sondage.tagging.tag import Tagger, tag_runs
 
     cell = load_cell(path)
-    result = tag_runs(cell.run_curves, cell.definition, cell.num_examples)
-    order = result.order if score == "reference" else np.argsort(-result.mean_loss, kind="stable")
+    tagger: Tagger = "reference" if score == "reference" else "evidence"
+    result = tag_runs(cell.run_curves, cell.definition, cell.num_examples, tagger=tagger)
+    order = np.argsort(-result.mean_loss, kind="stable") if score == "mean_loss" else result.order
     return cell.wrong[order[np.isfinite(result.mean_loss[order])]]
 
 
@@ -216,7 +218,7 @@ def main() -> int:
         tasks = {
             f"{path.parent.parent.name}/{path.parent.name}/{path.stem} {score}": partial(of_cell, path, score)
             for path in sorted(Path(arguments.cells).glob("*/*/seed*.npz"))
-            for score in ("mean_loss", "reference")
+            for score in arguments.orders
         }
     else:
         chosen = (
@@ -260,6 +262,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--repetitions", type=int, default=300)
     parser.add_argument("--families", default="", help="only these, separated by semicolons")
     parser.add_argument("--cells", default="", help="a cache of benchmarks/truth.py: real rankings")
+    parser.add_argument(
+        "--orders", nargs="+", default=["evidence"], choices=["evidence", "reference", "mean_loss"]
+    )
     parser.add_argument("--processes", type=int, default=1)
     return parser.parse_args()
 

@@ -72,11 +72,18 @@ class BulkColumn:
     missing: NDArray[np.bool_] | None = None
 
 
-def copy_columns(session: Session, table: str, columns: Mapping[str, BulkColumn]) -> None:
+def copy_columns(
+    session: Session, table: str, columns: Mapping[str, BulkColumn], order: NDArray[np.integer] | None = None
+) -> None:
     """Insert many rows of numbers by binary COPY, inside the session's transaction.
 
     The rows are laid out by numpy, not one by one in Python. Rows that miss the same values are sent together, so the
-    order of the table is not that of the arrays.
+    order of the table is not quite that of the arrays.
+
+    Parameters
+    ----------
+    order : int array, shape (rows,), optional
+        In which to send them. An index grows fastest where its values come in order.
 
     Raises
     ------
@@ -88,14 +95,16 @@ def copy_columns(session: Session, table: str, columns: Mapping[str, BulkColumn]
     )
     with driver_connection(session).cursor() as cursor, cursor.copy(statement) as copy:
         copy.write(_COPY_SIGNATURE)
-        for rows, missing in _alike(columns):
+        for rows, missing in _alike(columns, order):
             for start in range(0, len(rows), _COPY_ROWS):
                 copy.write(_as_records(columns, rows[start : start + _COPY_ROWS], missing))
         copy.write(_COPY_END)
 
 
-def _alike(columns: Mapping[str, BulkColumn]) -> Iterator[tuple[NDArray[np.intp], frozenset[str]]]:
-    """Rows that miss the same columns, with the names of these."""
+def _alike(
+    columns: Mapping[str, BulkColumn], order: NDArray[np.integer] | None
+) -> Iterator[tuple[NDArray[np.integer], frozenset[str]]]:
+    """Rows that miss the same columns, in order, with the names of these."""
     num_rows = len(next(iter(columns.values())).values)
     with_gaps = {name: column.missing for name, column in columns.items() if column.missing is not None}
     pattern = np.zeros(num_rows, dtype=np.int64)
@@ -103,10 +112,13 @@ def _alike(columns: Mapping[str, BulkColumn]) -> Iterator[tuple[NDArray[np.intp]
         pattern |= missing.astype(np.int64) << bit
     for found in np.unique(pattern):
         names = frozenset(name for bit, name in enumerate(with_gaps) if found >> bit & 1)
-        yield np.flatnonzero(pattern == found), names
+        alike = pattern == found
+        yield np.flatnonzero(alike) if order is None else order[alike[order]], names
 
 
-def _as_records(columns: Mapping[str, BulkColumn], rows: NDArray[np.intp], missing: frozenset[str]) -> bytes:
+def _as_records(
+    columns: Mapping[str, BulkColumn], rows: NDArray[np.integer], missing: frozenset[str]
+) -> bytes:
     """Rows as Postgres reads them: the number of fields, then for each its length in bytes (−1: NULL) and its value."""
     fields: list[tuple[str, str] | tuple[str, str, tuple[int, ...]]] = [("fields", ">i2")]
     for name, column in columns.items():

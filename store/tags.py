@@ -116,6 +116,7 @@ def write(session: Session, *, tagging_id: int, columns: TagColumns) -> None:
         raise NotFound(f"There is no tagging {tagging_id} any more.")
     session.execute(delete(Tag).where(Tag.tagging_id == tagging_id))
     unseen = np.isnan(columns.suspicion)
+    # By place: three of the four indexes then grow at their ends (docs/benchmarks/tagging.md).
     copy_columns(
         session,
         "tags",
@@ -132,6 +133,7 @@ def write(session: Session, *, tagging_id: int, columns: TagColumns) -> None:
             "runs_trained": _optional(columns.runs_trained, len(columns.index)),
             "runs_agreeing": _optional(columns.runs_agreeing, len(columns.index)),
         },
+        order=np.argsort(columns.position),
     )
 
 

@@ -48,6 +48,13 @@ def test_every_dtype_with_and_without_gaps(numbers: Session) -> None:
             assert found == expected
 
 
+def test_rows_are_sent_in_the_order_that_is_asked_for(numbers: Session) -> None:
+    columns = {"id": BulkColumn(np.arange(6)), "int4_one": BulkColumn(np.arange(6, dtype=np.int32) * 10)}
+    copy_columns(numbers, "numbers", columns, order=np.array([3, 0, 5, 1, 2, 4]))
+    stored = numbers.execute(text("SELECT id, int4_one FROM numbers ORDER BY ctid")).all()
+    assert [tuple(row) for row in stored] == [(place, place * 10) for place in (3, 0, 5, 1, 2, 4)]
+
+
 def test_no_rows(numbers: Session) -> None:
     copy_columns(numbers, "numbers", {"id": BulkColumn(np.arange(0))})
     assert numbers.scalar(text("SELECT count(*) FROM numbers")) == 0
