@@ -79,6 +79,19 @@ def left_out_margins(
     >>> int(left_out_margins(features, labels, np.ones(60, bool)).argmin())
     7
     """
+    fitted, without = drawn(features, labels, eligible, source, seed)
+    if len(fitted) < 2:
+        return np.full(len(features), np.nan, dtype=np.float32)
+    return Regressions(features[fitted], labels[fitted], seed=seed).margins(features, labels, without)
+
+
+def drawn(
+    features: AnyArray, labels: Labels, eligible: Mask, source: Rows | None, seed: int
+) -> tuple[Rows, Rows]:
+    """The rows to fit, and for each row the position among them of the one that is left out; −1 for none.
+
+    Arguments and errors are those of `left_out_margins`.
+    """
     if features.ndim != 2 or not len(features) == len(labels) == len(eligible):
         raise InvalidInput(
             f"features are {features.shape}, labels {labels.shape} and eligible {eligible.shape}: one row each is "
@@ -86,12 +99,9 @@ def left_out_margins(
             field="features",
         )
     fitted = draw_fitted(np.flatnonzero(eligible & np.isfinite(features).all(axis=1)), seed)
-    if len(fitted) < 2:
-        return np.full(len(features), np.nan, dtype=np.float32)
     place = np.full(len(features), NOBODY, dtype=np.int64)
     place[fitted] = np.arange(len(fitted))
-    without = place if source is None else np.where(source >= 0, place[source], place)
-    return Regressions(features[fitted], labels[fitted], seed=seed).margins(features, labels, without)
+    return fitted, place if source is None else np.where(source >= 0, place[source], place)
 
 
 def draw_fitted(rows: Rows, seed: int) -> Rows:
