@@ -17,6 +17,10 @@ SUSPICIOUS_SHARE = 0.05
 """The first twentieth of the list is called out where the votes say nothing against the label."""
 END_SHARE = 0.1
 """Of the list, at either end."""
+LITTLE_WEIGHT = 0.25
+"""A look at the features that counts less than a quarter of the margin explains no place."""
+LESS_CLEARLY = 0.75
+"""Of the examples: from there on a label that the look gives back all the same speaks against itself."""
 _WORDS = {
     "noisy": ("a flipped label", "flipped labels"),
     "prototypical": ("a typical example", "typical examples"),
@@ -30,12 +34,16 @@ _ORDINARY = {"prototypical": ("an ordinary example", "ordinary examples")}
 
 @dataclass(frozen=True)
 class Pair:
-    """How often suspects with one given label are taken for another, and the reverse. Names of classes."""
+    """How often suspects with one given label are taken for another, and the reverse. Names of classes.
+
+    `about`: suspects were told softly, so that the numbers are no whole ones.
+    """
 
     given: str
     other: str
-    num: int
-    num_reverse: int
+    num: float
+    num_reverse: float
+    about: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,18 +53,27 @@ class Grounds:
     Parameters
     ----------
     margin_below : float, optional
-        0…1: share of the examples whose mean margin is higher.
+        0…1: share of the examples whose margin is higher.
     loss_above : float, optional
-        0…1: share of the examples whose mean loss is lower; used where no margin was recorded.
+        0…1: share of the examples whose loss is lower; used where no margin was recorded.
+    by_epochs : bool
+        Some epochs count more in these than others.
     left_out : float, optional
         Left-out margin (`sondage.tagging.left_out`), the mean over the runs.
+    left_out_below : float, optional
+        0…1: share of the examples that have a higher one; old taggings do not know it.
+    left_out_weight : float, optional
+        What it counts beside the margin; likewise.
     against, for_label : Pair, optional
         A pair that goes one way: that of this example, or its reverse.
     """
 
     margin_below: float | None = None
     loss_above: float | None = None
+    by_epochs: bool = False
     left_out: float | None = None
+    left_out_below: float | None = None
+    left_out_weight: float | None = None
     against: Pair | None = None
     for_label: Pair | None = None
 
@@ -234,27 +251,11 @@ def _surprising(facts: Facts, position: int) -> bool:
 
 
 def _grounds(grounds: Grounds) -> tuple[list[str], list[str]]:
-    """What speaks against the label, and what for it."""
-    against, speaking = [], []
-    if grounds.margin_below is not None:
-        if grounds.margin_below >= 0.5:
-            against.append(f"margin lower than that of {_percent(grounds.margin_below)} of the examples")
-        else:
-            speaking.append(
-                f"margin higher than that of {_percent(1 - grounds.margin_below)} of the examples"
-            )
-    elif grounds.loss_above is not None:
-        if grounds.loss_above >= 0.5:
-            against.append(f"mean loss higher than that of {_percent(grounds.loss_above)} of the examples")
-        else:
-            speaking.append(
-                f"mean loss lower than that of {_percent(1 - grounds.loss_above)} of the examples"
-            )
-    if grounds.left_out is not None:
-        if grounds.left_out < 0:
-            against.append("a classifier fitted without it on the model's features gives it another class")
-        elif grounds.left_out > 0.5:
-            speaking.append("a classifier fitted without it on the model's features gives it its label")
+    """What speaks against the label, and what for it; of each, what counts more first."""
+    parts = [_margin(grounds), _left_out(grounds)]
+    if (grounds.left_out_weight or 0) > 1:
+        parts.reverse()
+    against, speaking = ([text for of_part in parts for text in of_part[side]] for side in (0, 1))
     if grounds.against is not None:
         against.append(_pair(grounds.against))
     if grounds.for_label is not None:
@@ -262,15 +263,49 @@ def _grounds(grounds: Grounds) -> tuple[list[str], list[str]]:
     return against, speaking
 
 
+def _margin(grounds: Grounds) -> tuple[list[str], list[str]]:
+    """Against the label, or for it. Of the loss where there is no margin."""
+    if grounds.margin_below is not None:
+        share, worse, better, what = grounds.margin_below, "lower", "higher", "margin"
+    elif grounds.loss_above is not None:
+        share, worse, better = grounds.loss_above, "higher", "lower"
+        what = "loss" if grounds.by_epochs else "mean loss"
+    else:
+        return [], []
+    where = " in the epochs that count" if grounds.by_epochs else ""
+    if share >= 0.5:
+        return [f"{what} {worse} than that of {_percent(share)} of the examples{where}"], []
+    return [], [f"{what} {better} than that of {_percent(1 - share)} of the examples{where}"]
+
+
+def _left_out(grounds: Grounds) -> tuple[list[str], list[str]]:
+    """Against the label, or for it, or neither. Where it counts little it is not said."""
+    value, below, weight = grounds.left_out, grounds.left_out_below, grounds.left_out_weight
+    if value is None or (weight is not None and weight < LITTLE_WEIGHT):
+        return [], []
+    gives = "a classifier fitted without it on the model's features gives it"
+    another, own = [f"{gives} another class"], [f"{gives} its label"]
+    if below is None:
+        return (another if value < 0 else []), (own if value > 0.5 else [])
+    if value < 0:
+        return (another if below >= 0.5 else []), []
+    if below >= LESS_CLEARLY:
+        return [f"{gives} its label less clearly than {_percent(below)} of the examples theirs"], []
+    return [], (own if below < 0.5 else [])
+
+
 def _pair(pair: Pair) -> str:
     return (
-        f"among the suspects '{pair.given}' is taken for '{pair.other}' {_times(pair.num)} and the reverse "
-        f"{_times(pair.num_reverse)}"
+        f"among the suspects '{pair.given}' is taken for '{pair.other}' {_times(pair.num, pair.about)} and the reverse "
+        f"{_times(pair.num_reverse, pair.about)}"
     )
 
 
-def _times(num: int) -> str:
-    return {0: "never", 1: "once"}.get(num, f"{num:,} times")
+def _times(num: float, about: bool) -> str:
+    number = round(num)
+    if about:
+        return {0: "hardly ever", 1: "about once"}.get(number, f"about {number:,} times")
+    return {0: "never", 1: "once"}.get(number, f"{number:,} times")
 
 
 def _percent(share: float) -> str:

@@ -22,8 +22,9 @@ from sondage.scores.mean_loss import mean_loss
 from sondage.tagging.consensus import Consensus, consensus
 from sondage.tagging.cut import NO_TAG, cut_at, tags_at
 from sondage.tagging.evaluate import Report, evaluate
-from sondage.tagging.evidence import RunEvidence, evidence
+from sondage.tagging.evidence import Gathered, RunEvidence, gather
 from sondage.tagging.falling import falling
+from sondage.tagging.grounds import grounds_kept
 from sondage.tagging.prepare import Prepared, prepare
 from sondage.tagging.reference import ReferenceTagger, roughness, usual_k
 from sondage.tagging.report_parts import Outcome, report_parts
@@ -188,10 +189,12 @@ def tag_runs(
     loss = mean_where_trained(losses, trained)
     order = suspicious_order(suspicion, loss)
     of_runs: list[RunEvidence] = []
+    gathered: Gathered | None = None
     wrong_labels = None
     if tagger == "evidence":
         of_runs = [RunEvidence.of(run) for run in prepared]
-        strength = np.where(np.isnan(suspicion), np.nan, evidence(of_runs))
+        gathered = gather(of_runs)
+        strength = np.where(np.isnan(suspicion), np.nan, gathered.strength)
         order = suspicious_order(strength, loss)
         suspicion = suspicion_by_evidence(suspicion, order)
         wrong_labels = estimate(of_runs, definition, order, suspicion)
@@ -227,6 +230,7 @@ def tag_runs(
     )
     parts, doubts = report_parts(outcome)
     parts["evidence"] = [one.to_dict() for one in of_runs] or None
+    parts["grounds"] = None if gathered is None else grounds_kept(gathered, of_runs, np.isfinite(suspicion))
     return TaggingResult(
         categories=categories,
         probabilities=probabilities,

@@ -110,6 +110,61 @@ def test_the_reverse_of_a_pair_speaks_for_the_label(world: World) -> None:
     assert "gives it its label" in led
 
 
+def keep_grounds(world: World, epoch: int, *, look_weight: float = 1.5) -> None:
+    """As a tagging keeps them whose runs count one epoch alone; cats are taken for dogs."""
+    values = np.sort(margins_of(world, epoch))
+    kept = {
+        "levels": [0.0, 0.5, 1.0],
+        "margin": np.quantile(-values, [0, 0.5, 1]).tolist(),
+        "left_out": [-2.0, 0.0, 2.0],
+        "runs": [{"channel": "margin", "center": 0.0, "scale": 1.0, "look": {"center": 0.1, "scale": 1.0}}]
+        * 2,
+        "pairs": {"listed": [{"given": 0, "other": 1, "value": 2.0, "num": 30.4, "num_reverse": 0.2}]},
+    }
+    weights = [float(at == epoch) for at in range(NUM_EPOCHS)]
+    with transaction(world.database.engine) as session:
+        tagging = session.get_one(t.Tagging, world.tagging)
+        of_runs = [
+            {"look_epoch": look, "weights": weights, "look_weight": None if look is None else look_weight}
+            for look in (1, None)
+        ]
+        tagging.report = (tagging.report or {}) | {"grounds": kept, "evidence": of_runs}
+
+
+def margins_of(world: World, epoch: int) -> np.ndarray:
+    """Of the examples that both runs trained."""
+    return np.mean([1 - curves_of(slot)[0][16:NUM_TRAIN, epoch] for slot in range(2)], axis=0)
+
+
+def test_what_a_tagging_kept_of_its_evidence_decides_what_is_said(world: World) -> None:
+    by_evidence(world, 16, left_out=-0.4)
+    plain = explained(world, 16)["sentence"]
+    keep_grounds(world, epoch=3)
+    said = explained(world, 16)["sentence"]
+    quantiles = np.quantile(-np.sort(margins_of(world, 3)), [0, 0.5, 1])
+    share = np.interp(-margins_of(world, 3)[0], quantiles, [0, 0.5, 1])
+    direction = f"lower than that of {share:.0%}" if share >= 0.5 else f"higher than that of {1 - share:.0%}"
+    assert f"margin {direction[:-1]} % of the examples in the epochs that count" in said
+    assert "another class" in said
+    assert said.index("another class") < said.index("margin"), "the look weighs more"
+    assert "'cat' is taken for 'dog' about 30 times and the reverse hardly ever" in said
+    assert plain != said
+    keep_grounds(world, epoch=3, look_weight=0.1)
+    assert "a classifier" not in explained(world, 16)["sentence"]
+
+
+def test_a_pair_counts_only_where_a_run_trained_the_example(world: World) -> None:
+    """Index 1 is displaced in the first run, and trained in the second; with one run alone nobody trained it."""
+    by_evidence(world, 16, left_out=-0.4)
+    keep_grounds(world, epoch=3)
+    assert "is taken for" in explained(world, 16)["sentence"]
+    with transaction(world.database.engine) as session:
+        session.execute(update(t.RunProbe).where(t.RunProbe.row >= N).values(source_row=16))
+    said = explained(world, 16)["sentence"]
+    assert said.startswith("A probe took its place")
+    assert "is taken for" not in said
+
+
 def test_old_reports_say_no_k_and_are_explained_all_the_same(world: World) -> None:
     with transaction(world.database.engine) as session:
         session.execute(update(t.Tagging).values(report={"runs": []}, parameters={"k": 3}))

@@ -149,3 +149,52 @@ def test_a_tag_that_the_votes_alone_would_not_give_is_explained():
     assert last(foreign, "ood") == ""
     assert last({"noisy": 12, "ood": 8}, "unsure").startswith(" Unsure: its place is not among")
     assert "tagged" not in last(foreign, "noisy", None)
+
+
+def test_a_margin_of_some_epochs_says_so():
+    top = replace(FACTS, position=11, num_ranked=1_797)
+    said = sentence(replace(top, grounds=Grounds(margin_below=0.987, by_epochs=True)))
+    assert said.endswith("margin lower than that of 99 % of the examples in the epochs that count.")
+    said = sentence(replace(top, grounds=Grounds(loss_above=0.7, by_epochs=True)))
+    assert said.endswith("evidence: loss higher than that of 70 % of the examples in the epochs that count.")
+
+
+def test_a_look_is_said_by_what_it_counts():
+    """Nothing where it counts little; first where it counts more than the margin."""
+    grounds = Grounds(margin_below=0.9, left_out=-0.3, left_out_below=0.8, left_out_weight=0.2)
+    top = replace(FACTS, position=11, num_ranked=1_797)
+    assert "a classifier" not in sentence(replace(top, grounds=grounds))
+    for weight, order in ((0.9, ("margin lower", "another class")), (2.0, ("another class", "margin lower"))):
+        said = sentence(replace(top, grounds=replace(grounds, left_out_weight=weight)))
+        assert said.index(order[0]) < said.index(order[1])
+
+
+@pytest.mark.parametrize(
+    ("left_out", "below", "said"),
+    [
+        (-0.3, 0.8, "another class"),
+        (-0.3, 0.3, None),
+        (0.2, 0.93, "gives it its label less clearly than 93 % of the examples theirs"),
+        (0.2, 0.6, None),
+        (0.2, 0.3, "gives it its label"),
+    ],
+)
+@pytest.mark.parametrize("position", [0, 99])
+def test_where_a_look_stands_among_all_decides_what_it_speaks_for(left_out, below, said, position):
+    grounds = Grounds(margin_below=0.5, left_out=left_out, left_out_below=below, left_out_weight=1.0)
+    found = sentence(replace(FACTS, position=position, num_ranked=100, grounds=grounds))
+    assert (said or "margin") in found
+    assert said is not None or "a classifier" not in found
+    led = found.partition("by evidence")[2].partition("; though")[0]
+    if position == 0:
+        assert not led.endswith("gives it its label")
+
+
+def test_pairs_of_soft_counts_are_said_to_be_about():
+    pair = Pair("deer", "frog", 41.3, 0.2, about=True)
+    said = sentence(replace(FACTS, position=0, num_ranked=9, grounds=Grounds(against=pair)))
+    assert "'deer' is taken for 'frog' about 41 times and the reverse hardly ever." in said
+    once = replace(pair, num_reverse=0.9)
+    assert "the reverse about once" in sentence(
+        replace(FACTS, position=0, num_ranked=9, grounds=Grounds(against=once))
+    )
