@@ -32,7 +32,8 @@ class Filter:
     decision: str | None = None
     """A decision word, or `none` for examples that nobody has decided on."""
     in_all_seeds: bool | None = None
-    """Two runs at least trained the example, and its tag is the same in all of them; false: not in all."""
+    """Two runs at least trained the example, and its tag as it was written is the same in all of them; false: not in
+    all. Of a moved tag it is not known."""
     moved: Moved | None = None
     """Tags at another threshold than they were written with; what is asked of tags is asked of those."""
 

@@ -70,6 +70,11 @@ class TagThreshold:
         moved = None if as_written else _moved(_cut(estimate, threshold), report, tagging)
         return cls(estimate, tagging.calibration, threshold, moved)
 
+    @property
+    def moves(self) -> bool:
+        """Tags may differ from those that were written."""
+        return self.moved is not None and bool(self.moved.wrong)
+
     def number(self, tag: t.Tag) -> int:
         """The category that a tag counts as; −1 is `unsure`."""
         return tag.tag if self.moved is None else self.moved.of(tag)

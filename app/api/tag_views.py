@@ -141,7 +141,7 @@ class TagView:
                 suggested_label_name=self._optional_name(tag.suggested_label),
                 displaced=tag.displaced,
                 runs_trained=tag.runs_trained,
-                runs_agreeing=tag.runs_agreeing,
+                runs_agreeing=tag.runs_agreeing if self.threshold.number(tag) == tag.tag else None,
                 probabilities=self._probabilities(tag),
                 scores={method: values[place] for method, values in columns.items()},
                 decision=decided[tag.index].decision if tag.index in decided else None,  # type: ignore[arg-type]  # as above
@@ -182,7 +182,21 @@ class TagView:
                 f"Tagging {self.tagging.id} is of one run, which agrees with itself: tag by two seeds.",
                 field="in_all_seeds",
             )
+        if wanted is not None and self.threshold.moves:
+            raise InvalidInput(self._not_counted(), field="in_all_seeds")
         return wanted
+
+    def _not_counted(self) -> str:
+        """Why the agreement of seeds is not known, and what to do."""
+        counted = f"In how many seeds a tag of tagging {self.tagging.id} is the same is known of the tags as written"
+        if self.tagging.calibration == "reviews":
+            return (
+                f"{counted}, and reviews have moved them since. Leave in_all_seeds out, or tag the same runs again and "
+                "filter the new tagging before it is calibrated by reviews."
+            )
+        return (
+            f"{counted}; a threshold of {self.threshold.threshold:g} moves them. Leave out either of the two."
+        )
 
     def _matching(self, where: tags.Filter) -> NDArray[np.int64]:
         """The examples under a filter. What only the tags decide is kept; decisions are looked up each time."""

@@ -54,8 +54,9 @@ def get_filter(
     in_all_seeds: Annotated[
         bool | None,
         Query(
-            description="Only examples that two runs at least trained and whose tag, as it was written, is the same in "
-            "all of them by their votes; `false`: not the same in all. A threshold does not move it."
+            description="Only examples that two runs at least trained and whose tag is the same in all of them by "
+            "their votes; `false`: not the same in all. It is known of the tags as they were written: refused with "
+            "another `threshold` than the tagging's own, and once reviews have moved the tags."
         ),
     ] = None,
 ) -> tags.Filter:

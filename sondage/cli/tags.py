@@ -42,7 +42,10 @@ def tags(
     ] = None,
     in_all_seeds: Annotated[
         bool | None,
-        typer.Option("--in-all-seeds/--not-in-all-seeds", help="Only with the same tag in all runs, or not."),
+        typer.Option(
+            "--in-all-seeds/--not-in-all-seeds",
+            help="Only with the same tag in all runs, or not; without --threshold.",
+        ),
     ] = None,
     threshold: Annotated[
         float | None,

@@ -163,6 +163,7 @@ class Taggings:
             keep, relabel, exclude or unsure; `none` for those that nobody has decided on.
         in_all_seeds : bool, optional
             Only examples that two runs at least trained and whose tag is the same in all of them; False: not in all.
+            Not together with another threshold than the tagging's own, nor once reviews have moved the tags.
         threshold : float, optional
             0…1: tagged as wrong is what is wrong with a chance above it; `facets().threshold` says how many that are
             and how many of them are expected to be wrong. Without it, the tags as they were made; once there are

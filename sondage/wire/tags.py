@@ -35,7 +35,8 @@ class Tag(Answer):
         default=None, description="Runs of the tagging that trained the example; null in old taggings."
     )
     runs_agreeing: int | None = Field(
-        default=None, description="Those of them whose votes alone give the tag that was stored."
+        default=None,
+        description="Those of them whose votes alone give this tag; null where a threshold or reviews have moved it.",
     )
     probabilities: dict[str, float] | None
     scores: dict[str, float | None] = Field(default={})

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from store import tables as t
 from store.engine import transaction
 from tests.api.test_reviews import NUM_RANKED, calibrate, decide, draw, ranked  # noqa: F401
-from tests.api.worlds import World
+from tests.api.worlds import World, queued_run
 
 ESTIMATE = {
     "method": "probes",
@@ -77,6 +77,52 @@ def test_lists_single_tags_and_files_go_by_the_same_threshold(probed: World, ord
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert [int(row["index"]) for row in rows] == [one["index"] for one in page]
     assert {row["tag"] for row in rows} == {"noisy"}
+
+
+@pytest.fixture
+def agreed(probed: World) -> World:
+    """A second run; in every second tag both agree."""
+    with transaction(probed.database.engine) as session:
+        dataset = session.get_one(t.Dataset, probed.dataset)
+        run = queued_run(session, dataset, session.get_one(t.Suite, probed.suite), "second", 1)
+        session.add(t.TaggingRun(tagging_id=probed.tagging, run_id=run.id, position=1))
+        session.execute(update(t.Tag).values(runs_trained=2, runs_agreeing=1 + t.Tag.position % 2))
+    return probed
+
+
+@pytest.mark.parametrize("path", ["tags", "tags/export", "facets"])
+def test_the_agreement_of_seeds_is_refused_for_tags_that_a_threshold_moves(agreed: World, path: str) -> None:
+    """It was counted for the tags as they were written; at the tagging's own threshold they are those."""
+    refused = agreed.get(f"/taggings/{agreed.tagging}/{path}?in_all_seeds=true&threshold=0.9", 422)
+    assert refused["errors"][0]["field"] == "in_all_seeds"
+    assert "0.9" in refused["detail"]
+    assert "Leave out either" in refused["detail"]
+    address = f"{agreed.url}/taggings/{agreed.tagging}/{path}"
+    for query in ("in_all_seeds=true", "in_all_seeds=false&threshold=0.5", "threshold=0.9"):
+        assert agreed.client.get(f"{address}?{query}").status_code == 200
+
+
+def test_of_a_moved_tag_it_is_not_known_in_how_many_seeds_it_is_the_same(agreed: World) -> None:
+    path = f"/taggings/{agreed.tagging}/tags"
+    written = agreed.get(f"{path}?limit=1000")["items"]
+    moved = agreed.get(f"{path}?limit=1000&threshold=0.9")["items"]
+    changed = [one["tag"] != was["tag"] for one, was in zip(moved, written, strict=True)]
+    assert sum(changed) == 40
+    for one, was, differs in zip(moved, written, changed, strict=True):
+        assert one["runs_trained"] == 2
+        assert one["runs_agreeing"] == (None if differs else was["runs_agreeing"])
+    answer = agreed.client.get(f"{agreed.url}{path}/export?threshold=0.9")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [row["runs_agreeing"] for row in rows] == [str(one["runs_agreeing"] or "") for one in moved]
+
+
+def test_once_reviews_have_moved_the_tags_it_is_refused_too(agreed: World) -> None:
+    decide(agreed, [one["index"] for one in draw(agreed)["items"]])
+    calibrate(agreed)
+    for query in ("in_all_seeds=false", "in_all_seeds=true&threshold=0.5"):
+        refused = agreed.get(f"/taggings/{agreed.tagging}/tags?{query}", 422)
+        assert refused["errors"][0]["field"] == "in_all_seeds"
+        assert "reviews have moved them" in refused["detail"]
 
 
 def test_the_calibration_by_probes_fills_probability_wrong(probed: World) -> None:

@@ -2253,7 +2253,7 @@ export interface components {
             round: number;
             /**
              * Runs Agreeing
-             * @description Those of them whose votes alone give the tag that was stored.
+             * @description Those of them whose votes alone give this tag; null where a threshold or reviews have moved it.
              */
             runs_agreeing?: number | null;
             /**
@@ -2565,7 +2565,7 @@ export interface components {
             probability_wrong?: number | null;
             /**
              * Runs Agreeing
-             * @description Those of them whose votes alone give the tag that was stored.
+             * @description Those of them whose votes alone give this tag; null where a threshold or reviews have moved it.
              */
             runs_agreeing?: number | null;
             /**
@@ -8705,7 +8705,7 @@ export interface operations {
                 max_suspicion?: number | null;
                 /** @description The newest decision; `none` for examples without one. */
                 decision?: ("keep" | "relabel" | "exclude" | "unsure" | "none") | null;
-                /** @description Only examples that two runs at least trained and whose tag, as it was written, is the same in all of them by their votes; `false`: not the same in all. A threshold does not move it. */
+                /** @description Only examples that two runs at least trained and whose tag is the same in all of them by their votes; `false`: not the same in all. It is known of the tags as they were written: refused with another `threshold` than the tagging's own, and once reviews have moved the tags. */
                 in_all_seeds?: boolean | null;
             };
             header?: never;
@@ -9108,7 +9108,7 @@ export interface operations {
                 max_suspicion?: number | null;
                 /** @description The newest decision; `none` for examples without one. */
                 decision?: ("keep" | "relabel" | "exclude" | "unsure" | "none") | null;
-                /** @description Only examples that two runs at least trained and whose tag, as it was written, is the same in all of them by their votes; `false`: not the same in all. A threshold does not move it. */
+                /** @description Only examples that two runs at least trained and whose tag is the same in all of them by their votes; `false`: not the same in all. It is known of the tags as they were written: refused with another `threshold` than the tagging's own, and once reviews have moved the tags. */
                 in_all_seeds?: boolean | null;
                 /** @description Items of a page, at most. */
                 limit?: number;
@@ -9238,7 +9238,7 @@ export interface operations {
                 max_suspicion?: number | null;
                 /** @description The newest decision; `none` for examples without one. */
                 decision?: ("keep" | "relabel" | "exclude" | "unsure" | "none") | null;
-                /** @description Only examples that two runs at least trained and whose tag, as it was written, is the same in all of them by their votes; `false`: not the same in all. A threshold does not move it. */
+                /** @description Only examples that two runs at least trained and whose tag is the same in all of them by their votes; `false`: not the same in all. It is known of the tags as they were written: refused with another `threshold` than the tagging's own, and once reviews have moved the tags. */
                 in_all_seeds?: boolean | null;
             };
             header?: never;

@@ -33,7 +33,7 @@ export function Filters({ ref, tagging, dataset, state, restart }: Props) {
           effect={threshold}
           chosen={state.threshold}
           choose={(chosen) => {
-            restart({ threshold: chosen });
+            restart({ threshold: chosen, inAllSeeds: undefined });
           }}
         />
       ) : null}
@@ -82,7 +82,7 @@ export function Filters({ ref, tagging, dataset, state, restart }: Props) {
           ))}
         </select>
       </label>
-      {tagging.run_ids.length > 1 ? (
+      {tagging.run_ids.length > 1 && (state.inAllSeeds !== undefined || !tagsMoved(tagging, state)) ? (
         <label className="facet">
           <h3>Tag in the seeds</h3>
           <select
@@ -111,6 +111,11 @@ export function Filters({ ref, tagging, dataset, state, restart }: Props) {
       ) : null}
     </aside>
   );
+}
+
+/** The agreement of seeds is known of the tags as they were written: of others the server refuses to filter by it. */
+function tagsMoved(tagging: Tagging, state: ListState): boolean {
+  return state.threshold !== undefined || (tagging.tagger === "evidence" && tagging.calibration === "reviews");
 }
 
 /** A value that came by the URL stands among the usual ones. */
