@@ -18,6 +18,9 @@ COUNT = "count"
 """How often a row was seen in an epoch; recorded where it is asked for."""
 LEFT_OUT = "left_out"
 """Left-out margins (`sondage.tagging.left_out`), of the epochs of a look alone; recorded where it is asked for."""
+DISTANCE = "distance"
+"""Distances to the nearest class (`sondage.tagging.class_distance`), likewise."""
+OF_LOOKS = (LEFT_OUT, DISTANCE)
 DEFAULT_CHANNELS = ("loss", "margin", "predicted")
 ARGUMENTS = ("rows", "keys", "logits", "labels")
 """Names that `log` needs for itself."""
@@ -48,9 +51,11 @@ def channel_dtypes(channels: Sequence[str] | Mapping[str, str], num_classes: int
         raise InvalidInput(
             f"channels names {len(asked)}: a run has at most {MAX_CHANNELS}.", field="channels"
         )
-    if asked.keys() == {LEFT_OUT}:
+    if asked.keys() <= set(OF_LOOKS):
         raise InvalidInput(
-            "left_out is of a few epochs: name another channel too, such as 'loss'.", field="channels"
+            f"{' and '.join(asked)} {'are' if len(asked) > 1 else 'is'} of a few epochs: name another channel too, "
+            "such as 'loss'.",
+            field="channels",
         )
     return {name: _dtype(name, dtype, num_classes) for name, dtype in asked.items()}
 
@@ -62,7 +67,9 @@ def _dtype(name: str, dtype: str, num_classes: int | None) -> str:
             f"{', '.join(ARGUMENTS)}.",
             field="channels",
         )
-    known = {"loss": FLOATS, "margin": FLOATS, LEFT_OUT: FLOATS, "predicted": INTEGERS, COUNT: INTEGERS}
+    known = dict.fromkeys(("loss", "margin", *OF_LOOKS), FLOATS) | dict.fromkeys(
+        ("predicted", COUNT), INTEGERS
+    )
     allowed = known.get(name, (*FLOATS, *INTEGERS))
     chosen = str(dtype) or _usual(name, num_classes)
     if chosen not in allowed:

@@ -12,7 +12,7 @@ import numpy as np
 
 from sondage.bounds import MAX_EXAMPLES
 from sondage.errors import InvalidInput
-from sondage.recorder.channels import COUNT, LEFT_OUT
+from sondage.recorder.channels import COUNT, OF_LOOKS
 
 KindOf = Callable[[Any], str]
 """`f` for a floating array, `i` for integers, anything else for what is neither."""
@@ -129,8 +129,9 @@ def _check_complete(
     logits: Any, has_labels: bool, values: Mapping[str, Any], dtypes: Mapping[str, str]
 ) -> None:
     unknown = [name for name in values if name not in dtypes]
-    if LEFT_OUT in unknown:
-        raise InvalidInput("left_out is worked out of features: log these by log_features.", field=LEFT_OUT)
+    for name in OF_LOOKS:
+        if name in unknown:
+            raise InvalidInput(f"{name} is worked out of features: log these by log_features.", field=name)
     if unknown:
         raise InvalidInput(
             f"This run has no channel {unknown[0]!r}; it has {', '.join(dtypes)}. Name it in "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sondage.errors import Conflict, InvalidInput, Unavailable
-from sondage.recorder.channels import LEFT_OUT
+from sondage.recorder.channels import OF_LOOKS
 from sondage.recorder.parcel import Parcel
 from sondage.recorder.spool import RunSpec
 from sondage.types import AnyArray
@@ -163,7 +163,7 @@ class Courier:
         if self.run_id is None:  # pragma: no cover  # begin has set it
             raise Unavailable("The run was not begun.")
         for name, dtype in self.spec.channels.items():
-            if name == LEFT_OUT and name not in parcel.channels:
+            if name in OF_LOOKS and name not in parcel.channels:
                 continue  # nobody looked
             values = self._whole(parcel, name, dtype)
             for shard, start in enumerate(range(0, self.num_rows, SHARD_ROWS)):

@@ -1,4 +1,4 @@
-"""③ The features of one look, from the first batch until its left-out margins are worked out. Bounded memory.
+"""③ The features of one look, from the first batch until its channels are worked out. Bounded memory.
 
 Of the rows that are fitted features are kept as float32, at most 65,536 rows of 128 numbers: 32 MiB. All others wait
 for the fit as float16, 260 bytes a row and half a gibibyte at most.
@@ -6,20 +6,26 @@ for the fit as float16, 260 bytes a row and half a gibibyte at most.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+
 import numpy as np
 
 from sondage.errors import InvalidInput
+from sondage.recorder.channels import LEFT_OUT
+from sondage.tagging.class_distance import ClassDistances
 from sondage.tagging.left_out import NOBODY, WIDEST, Regressions, directions, draw_fitted
 from sondage.types import AnyArray, Labels, Mask, Rows
 
 SEED = 0
 """Of the draws: every look of every run projects alike."""
 MOST_OTHERS = 2_097_152
-"""Rows that are not fitted and are kept all the same; those beyond have no left-out margin."""
+"""Rows that are not fitted and are kept all the same; of those beyond a look tells nothing."""
 MOST_CLASSES = 32_768
 """The weights of so many take a quarter of a gibibyte."""
 _CHUNK_ROWS = 1_024
 _UNKNOWN = -1
+_Witness = Callable[[AnyArray, Labels, Rows], AnyArray]
+"""Gets features, labels and what is left out (`Regressions.margins`)."""
 
 
 class Features:
@@ -85,28 +91,32 @@ class Features:
         held = ~fitted & (self._place[rows] != NOBODY)
         self._kept.put_others(self._place[rows[held]], values[held])
 
-    def margins(self) -> AnyArray | None:
-        """Left-out margins, float32 (num_rows,), NaN for rows that were not taken. None where nothing can be fitted."""
+    def channels(self, names: Sequence[str]) -> dict[str, AnyArray]:
+        """Of `OF_LOOKS` those of the names, float32 (num_rows,), NaN for rows that were not taken.
+
+        None at all where nothing can be fitted.
+        """
         kept = self._kept
         usable = np.zeros(0, bool) if kept is None else kept.usable()
         if kept is None or usable.sum() < 2:
-            return None
+            return {}
         fitted = self._fitted[usable]
         values = kept.fitted if usable.all() else kept.fitted[usable]
         if self._labels[fitted].max() >= MOST_CLASSES:
             raise InvalidInput(f"looks are for at most {MOST_CLASSES:,} classes")
-        regressions = Regressions(values, self._labels[fitted], seed=SEED)
         without = np.full(len(self._labels), NOBODY, dtype=np.int64)
         without[fitted] = np.arange(len(fitted))
         without[self._num_examples :] = np.where(self._sources >= 0, without[self._sources], NOBODY)
-        out = np.full(len(self._labels), np.nan, dtype=np.float32)
-        out[fitted] = regressions.margins(values, self._labels[fitted], without[fitted])
-        there = np.flatnonzero(kept.others_there)
-        for start in range(0, len(there), _CHUNK_ROWS):
-            places = there[start : start + _CHUNK_ROWS]
-            rows = self._others[places]
-            out[rows] = regressions.margins(kept.others(places), self._labels[rows], without[rows])
-        return out
+        of_fitted, found = self._labels[fitted], {}
+        for name in names:  # one after the other: each holds a copy of what is fitted
+            witness = _witness(name, values, of_fitted)
+            out = np.full(len(self._labels), np.nan, dtype=np.float32)
+            out[fitted] = witness(values, of_fitted, without[fitted])
+            for places in kept.parts_of_others():
+                rows = self._others[places]
+                out[rows] = witness(kept.others(places), self._labels[rows], without[rows])
+            found[name] = out
+        return found
 
     def _check(self, rows: AnyArray, features: AnyArray, labels: AnyArray | None) -> None:
         if features.ndim != 2 or not features.shape[1] or features.dtype.kind != "f":
@@ -131,6 +141,14 @@ class Features:
                 f"labels {given.min()}…{given.max()}: 0…{MOST_CLASSES - 1} are allowed at a look"
             )
         self._labels[rows[asked]] = given[asked]
+
+
+def _witness(name: str, features: AnyArray, labels: Labels) -> _Witness:
+    """Fitted to these rows."""
+    if name == LEFT_OUT:
+        return Regressions(features, labels, seed=SEED).margins
+    classes = ClassDistances(features, labels)
+    return lambda features, labels, without: classes.distances(features, without)
 
 
 class _Kept:
@@ -159,6 +177,12 @@ class _Kept:
             self._others[places] = values / np.where(np.isnan(scale), 1, scale)[:, None]
         self._scale[places] = scale
         self.others_there[places] = True
+
+    def parts_of_others(self) -> Iterator[Rows]:
+        """Places of those that came."""
+        there = np.flatnonzero(self.others_there)
+        for start in range(0, len(there), _CHUNK_ROWS):
+            yield there[start : start + _CHUNK_ROWS]
 
     def others(self, places: Rows) -> AnyArray:
         with np.errstate(invalid="ignore"):

@@ -18,7 +18,7 @@ import numpy as np
 
 from sondage.errors import Conflict, InvalidInput
 from sondage.recorder import finished
-from sondage.recorder.channels import COUNT, LEFT_OUT
+from sondage.recorder.channels import COUNT
 from sondage.recorder.doubts import Doubts
 from sondage.recorder.farewell import say_not_finished, say_what_is_left
 from sondage.recorder.figures import figures, plain_metrics
@@ -89,7 +89,7 @@ class Run:
     @property
     def wants_features(self) -> bool:
         """Is a look due at the end of this epoch: a sixth, a third and all of `init(num_epochs=…)`? Never without the
-        channel `left_out`, nor in one process of several."""
+        channel `left_out` or `distance`, nor in one process of several."""
         return self._looks.wanted(self.next_epoch)
 
     def plant(self, probes: Sequence[Mapping[str, Any]], *, suite_id: int | None = None) -> None:
@@ -213,8 +213,8 @@ class Run:
     def log_features(self, *, features: Any, rows: Any = None, keys: Any = None, labels: Any = None) -> None:
         """Take a batch of a look at the model's features, between the epoch's last step and `end_epoch`.
 
-        `sondage.torch.look` does. Needs `init(channels=(…, "left_out"))`. What is wrong raises nothing: there is one
-        warning, and the epoch is recorded without a look.
+        `sondage.torch.look` does. Needs `init(channels=(…, "left_out", "distance"))`, or one of the two. What is wrong
+        raises nothing: there is one warning, and the epoch is recorded without a look.
 
         Parameters
         ----------
@@ -280,7 +280,7 @@ class Run:
                 num_rows=len(count),
                 channels={**channels, **looked},
                 metrics={**found, **cost, **said},
-                counts={name: found["num_seen"] for name in self._parts.spec.channels if name != LEFT_OUT},
+                counts=dict.fromkeys(self._epoch.channels, found["num_seen"]),
                 coverage=min(1.0, found["num_seen"] / to_see) if to_see else None,
             )
         )

@@ -11,7 +11,7 @@ import numpy as np
 
 from sondage.errors import InvalidInput
 from sondage.recorder.arrays import ArrayBuffer
-from sondage.recorder.channels import LEFT_OUT
+from sondage.recorder.channels import OF_LOOKS
 from sondage.recorder.spool import RunSpec
 from sondage.recorder.trouble import Trouble
 from sondage.types import AnyArray, Labels
@@ -46,7 +46,8 @@ class EpochUnderWay:
 
     def __init__(self, spec: RunSpec, labels: Labels | None, trouble: Trouble) -> None:
         self.num_rows = None if spec.num_examples is None else spec.num_examples + spec.num_made
-        self._channels = {name: dtype for name, dtype in spec.channels.items() if name != LEFT_OUT}
+        self.channels = {name: dtype for name, dtype in spec.channels.items() if name not in OF_LOOKS}
+        """What batches are asked for: not what looks tell."""
         self._labels = labels
         self._trouble = trouble
         self._buffer: ChannelBuffer | None = None
@@ -135,7 +136,7 @@ class EpochUnderWay:
 
     def _make_buffer(self, arrays: tuple[Any, ...]) -> ChannelBuffer:
         if self._tensor is None:
-            self._buffer = ArrayBuffer(self.num_rows, channels=self._channels, labels=self._labels)
+            self._buffer = ArrayBuffer(self.num_rows, channels=self.channels, labels=self._labels)
             return self._buffer
         given = [one for one in arrays if one is not None]
         floating = [one for one in given if one.is_floating_point()]
@@ -143,7 +144,7 @@ class EpochUnderWay:
         buffer: ChannelBuffer = torch_part.EpochBuffer(
             self.num_rows,
             device=(floating or given)[-1].device,  # where the model trains; rows may be elsewhere
-            channels=self._channels,
+            channels=self.channels,
             labels=None if self._labels is None else torch_part.torch.from_numpy(self._labels),
             on_lost=self._lose,
         )

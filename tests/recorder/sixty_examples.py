@@ -24,9 +24,9 @@ def close(run: sondage.Run) -> None:
     run.end_epoch()
 
 
-def looked_at(server: FakeServer) -> dict[int, np.ndarray]:
-    """By epoch, the left-out margins that arrived."""
-    return {key[0]: values for key, values in server.run.parts.items() if key[2] == "left_out"}
+def looked_at(server: FakeServer, channel: str = "left_out") -> dict[int, np.ndarray]:
+    """By epoch, the left-out margins that arrived, or the distances."""
+    return {key[0]: values for key, values in server.run.parts.items() if key[2] == channel}
 
 
 def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -15,6 +15,7 @@ import sondage
 from sondage.cli import main
 from sondage.recorder import features as features_module
 from sondage.tagging import left_out as left_out_module
+from sondage.tagging.class_distance import class_distances
 from sondage.tagging.left_out import left_out_margins
 from sondage.torch import look
 from tests.recorder.conftest import Begin, Init
@@ -47,10 +48,42 @@ def test_margins_are_those_of_the_features_in_whatever_order_they_come(
     ] * 6
 
 
+@pytest.mark.parametrize("more", [("left_out", "distance"), ("distance",), ("left_out",)], ids="+".join)
+def test_a_look_tells_the_channels_that_were_announced(
+    more: tuple[str, ...], begin: Begin, server: FakeServer
+) -> None:
+    run = begin(channels=("loss", *more), num_epochs=2)
+    for _ in range(2):
+        assert run.wants_features
+        for rows in np.array_split(np.random.default_rng(0).permutation(N), 4):
+            if run.next_epoch:
+                run.log_features(rows=rows, features=FEATURES[rows])
+        close(run)
+    run.finish()
+    assert [one["counts"].keys() for one in server.run.closed.values()] == [{"loss"}] * 2
+    for name in ("left_out", "distance"):
+        assert looked_at(server, name).keys() == ({1} if name in more else set())
+    for found in looked_at(server, "distance").values():
+        np.testing.assert_allclose(found, class_distances(FEATURES, GIVEN, np.ones(N, bool)), rtol=1e-5)
+
+
+def test_distances_alone_need_no_regressions_and_go_into_half_precision(
+    begin: Begin, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features_module, "Regressions", _interrupt)
+    run = begin(channels={"loss": "", "distance": "float16"})
+    run.log_features(rows=np.arange(N), features=FEATURES)
+    close(run)
+    run.finish()
+    found = looked_at(server, "distance")[0]
+    assert found.dtype == np.float16
+    np.testing.assert_allclose(found, class_distances(FEATURES, GIVEN, np.ones(N, bool)), rtol=1e-3)
+
+
 def test_a_probe_leaves_its_source_out_and_other_splits_are_not_fitted(
     begin: Begin, server: FakeServer
 ) -> None:
-    run = begin(splits=["train"] * 50 + ["test"] * 10)
+    run = begin(splits=["train"] * 50 + ["test"] * 10, channels=(*CHANNELS, "distance"))
     usual = {"category": "noisy", "role": "fit", "generator": "flip"}
     run.plant(
         [
@@ -70,6 +103,12 @@ def test_a_probe_leaves_its_source_out_and_other_splits_are_not_fitted(
     np.testing.assert_allclose(looked_at(server)[0], expected, atol=1e-3)
     without = left_out_margins(rounded, np.append(GIVEN, [0, 2]), np.arange(N + 2) < 50)
     assert abs(without[N] - expected[N]) > 5e-3, "its source would have told"
+    far = class_distances(rounded, np.append(GIVEN, [0, 2]), np.arange(N + 2) < 50, source=sources)
+    found = looked_at(server, "distance")[0]
+    np.testing.assert_allclose(found, far, rtol=1e-3)
+    near = class_distances(rounded, np.append(GIVEN, [0, 2]), np.arange(N + 2) < 50)
+    assert found[N] > 1.01 * near[N], "it is no nearer than an example"
+    assert np.isfinite(found[50:60]).all(), "other splits are looked at out of sample"
 
 
 def test_memory_is_bounded_and_what_is_kept_in_half_precision_says_the_same(
@@ -140,7 +179,7 @@ def test_what_is_wrong_is_warned_of_once_and_the_epoch_is_recorded_without(
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"channels": CHANNELS[:3]}, "init(channels="),
+        ({"channels": CHANNELS[:3]}, "'left_out', 'distance'))"),
         ({"num_epochs": None}, "init(num_epochs="),
         ({"rank": 0, "world_size": 2}, "not gathered"),
     ],
@@ -220,11 +259,15 @@ def test_no_room_for_the_regressions_costs_the_look_alone(
 
 
 def test_the_channel_is_not_logged_by_hand_nor_recorded_alone(begin: Begin) -> None:
-    with pytest.raises(sondage.InvalidInput, match="name another channel"):
-        begin(channels=("left_out",))
-    run = begin(run="other")
-    with pytest.raises(sondage.InvalidInput, match="log_features"):
-        run.log(rows=[0], logits=np.zeros((1, 3)), labels=[0], left_out=np.zeros(1))
+    for channels in (("left_out",), ("distance",), ("left_out", "distance")):
+        with pytest.raises(sondage.InvalidInput, match="name another channel"):
+            begin(channels=channels)
+    with pytest.raises(sondage.InvalidInput, match="distance cannot be int32"):
+        begin(channels={"loss": "", "distance": "int32"})
+    run = begin(run="other", channels=(*CHANNELS, "distance"))
+    for name in ("left_out", "distance"):
+        with pytest.raises(sondage.InvalidInput, match=f"{name} is worked out of features: .*log_features"):
+            run.log(rows=[0], logits=np.zeros((1, 3)), labels=[0], **{name: np.zeros(1)})
 
 
 def test_a_look_waits_in_the_spool_and_goes_up_by_sync(

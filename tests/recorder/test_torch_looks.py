@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import sondage
 from sondage.client import Client
+from sondage.tagging.class_distance import class_distances
 from sondage.tagging.left_out import left_out_margins
 from sondage.torch import Indexed, look, plant
 from tests.recorder.conftest import Begin
@@ -70,7 +71,7 @@ def test_the_training_is_the_same_with_looks_and_without(
     def generator() -> torch.Generator | None:
         return torch.Generator().manual_seed(5) if own_generator else None
 
-    run = begin()
+    run = begin(channels=(*CHANNELS, "distance"))
     logged = np.full((N, 8), np.nan, np.float32)
     log_features = run.log_features
 
@@ -92,6 +93,8 @@ def test_the_training_is_the_same_with_looks_and_without(
     np.testing.assert_allclose(logged, hidden, atol=1e-5)
     expected = left_out_margins(logged, GIVEN, np.ones(N, bool))
     np.testing.assert_allclose(looked_at(server)[2], expected, atol=1e-5)
+    far = class_distances(logged, GIVEN, np.ones(N, bool))
+    np.testing.assert_allclose(looked_at(server, "distance")[2], far, rtol=1e-4)
     assert not model.head._forward_pre_hooks
 
 

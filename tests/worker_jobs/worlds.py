@@ -34,8 +34,8 @@ SLOW_MODEL = "tests.worker_jobs.slow_model"
 BATCH_SIZE, NUM_EPOCHS = 50, 4
 PASSES_PER_EPOCH = 6
 CHANNELS = ("loss", "margin", "predicted")
-LOOK = "left_out"
-"""A channel of some epochs alone."""
+LOOKS = {"left_out", "distance"}
+"""Channels of some epochs alone."""
 OPEN = ("queued", "running")
 DIGITS = {"kind": "digits", "limit": 330, "validation_share": 0.1, "noise": {"share": 0.1, "seed": 1}}
 """About 300 train examples: six batches."""
@@ -319,6 +319,6 @@ def kill(process: subprocess.Popen[bytes] | psutil.Process) -> None:
 def assert_equal_curves(found: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Bit by bit, the missing values too; in epochs behind the look at the features, what it saw as well."""
     assert sorted(found) == sorted(wanted)
-    assert set(found) - {LOOK} == set(CHANNELS)
+    assert set(found) - LOOKS == set(CHANNELS)
     for channel in found:
         np.testing.assert_array_equal(found[channel], wanted[channel], err_msg=channel)

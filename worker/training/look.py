@@ -1,4 +1,4 @@
-"""③ The look at a model's features: would a classifier that was fitted to the others give an example its label?"""
+"""③ The look at a model's features: what do classifiers and classes that were fitted without an example say of it?"""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sondage.recorder.channels import DISTANCE, LEFT_OUT, OF_LOOKS
+from sondage.tagging.class_distance import ClassDistances
 from sondage.tagging.left_out import NOBODY, Regressions, draw_fitted
 from sondage.torch.features import Given, NotOneVectorEach, last_linear, narrowed, projection
 from sondage.types import AnyArray
@@ -20,8 +22,10 @@ _BLOCK_ROWS = 1_024
 """Predictions of a block are rows × classes."""
 
 
-def look(trainer: Trainer, data: TrainingData, check: Callable[[], None] = lambda: None) -> AnyArray | None:
-    """The channel `left_out` of an epoch.
+def look(
+    trainer: Trainer, data: TrainingData, check: Callable[[], None] = lambda: None
+) -> dict[str, AnyArray]:
+    """The channels `left_out` and `distance` of an epoch.
 
     Every row goes through the model once. At most 65,536 rows' features are kept; those of the others are not.
 
@@ -32,14 +36,14 @@ def look(trainer: Trainer, data: TrainingData, check: Callable[[], None] = lambd
 
     Returns
     -------
-    float32 array, shape (num_rows,), or None
-        Margins (`sondage.tagging.left_out`); NaN for rows that are not of the train split. None for a model that does
-        not end in a linear layer of one vector a row.
+    dict of str to float32 array, shape (num_rows,)
+        Margins (`sondage.tagging.left_out`) and distances (`sondage.tagging.class_distance`); NaN for rows that are not
+        of the train split. Nothing for a model that does not end in a linear layer of one vector a row.
     """
     layer = last_linear(trainer.model, trainer.num_classes)
     if layer is None:
-        return None
-    out = np.full(data.num_rows, np.nan, dtype=np.float32)
+        return {}
+    out = {name: np.full(data.num_rows, np.nan, dtype=np.float32) for name in OF_LOOKS}
     rows = np.sort(np.concatenate([data.train_rows, data.displaced_rows]))
     seed = derived_seed(trainer.seed, "look") % 2**32
     narrow = projection(layer.in_features, seed, trainer.device)
@@ -52,18 +56,23 @@ def look(trainer: Trainer, data: TrainingData, check: Callable[[], None] = lambd
         if len(fitted) < 2:
             return out
         regressions = Regressions(kept, data.labels[fitted], seed=seed)
+        classes = ClassDistances(kept, data.labels[fitted])
         place = np.full(data.num_rows, NOBODY, dtype=np.int64)
         place[fitted] = np.arange(len(fitted))
         place[data.num_examples :] = np.where(data.probe_sources >= 0, place[data.probe_sources], NOBODY)
+
+        def tell(batch: AnyArray, values: AnyArray) -> None:
+            out[LEFT_OUT][batch] = regressions.margins(values, data.labels[batch], place[batch])
+            out[DISTANCE][batch] = classes.distances(values, place[batch])
+
         for start in range(0, len(fitted), _BLOCK_ROWS):
             block = slice(start, start + _BLOCK_ROWS)
-            batch = fitted[block]
-            out[batch] = regressions.margins(kept[block], data.labels[batch], place[batch])
+            tell(fitted[block], kept[block])
             check()
         for batch, values in features(np.setdiff1d(rows, fitted, assume_unique=True)):
-            out[batch] = regressions.margins(values, data.labels[batch], place[batch])
+            tell(batch, values)
     except NotOneVectorEach:
-        return None
+        return {}
     return out
 
 

@@ -138,8 +138,7 @@ def train(
 
             channels = recorder.collect()
             if epoch in look_epochs(recipe.num_epochs):
-                seen = look(trainer, data, watch.check)
-                channels |= {} if seen is None else {"left_out": seen}
+                channels |= look(trainer, data, watch.check)
             metrics: dict[str, float | None] = _train_metrics(channels, data, recipe, epoch)
             metrics["validation_accuracy"] = accuracy(trainer, data.validation_rows, watch.check)
             metrics["examples_per_second"] = rate

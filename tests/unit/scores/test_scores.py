@@ -18,9 +18,11 @@ VALUES = hnp.arrays(
 )
 
 
-def slowly(name, loss, margin):
+def slowly(name, loss, margin, distance):
     if name == "last_loss":
         return loss[-1]
+    if name == "distance":
+        return distance[2]
     if name == "certainty":
         loss, margin = loss[2:], margin[2:]
     values = {
@@ -36,11 +38,12 @@ def slowly(name, loss, margin):
     return sum(there) / len(there) if there else np.nan
 
 
-@given(VALUES, VALUES)
-def test_each_score_is_its_definition(loss, margin):
-    curves = Curves({"loss": loss, "margin": margin})
+@given(VALUES, VALUES, VALUES)
+def test_each_score_is_its_definition(loss, margin, distance):
+    distance[:, 3], distance[0, 2] = np.nan, 1.5
+    curves = Curves({"loss": loss, "margin": margin, "distance": distance})
     for name, score in SCORES.items():
-        expected = [slowly(name, *row) for row in zip(loss, margin, strict=True)]
+        expected = [slowly(name, *row) for row in zip(loss, margin, distance, strict=True)]
         got = score(curves)
         assert got.dtype == np.float32
         np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-30)
@@ -80,7 +83,13 @@ def test_mean_over_runs_of_none_is_none():
 
 def test_bad_ends_point_at_wrong_labels():
     """A row learned at once beside one that never was."""
-    curves = Curves({"loss": [[0.1, 0.01], [4.0, 5.0]], "margin": [[3.0, 6.0], [-2.0, -4.0]]})
+    curves = Curves(
+        {
+            "loss": [[0.1, 0.01], [4.0, 5.0]],
+            "margin": [[3.0, 6.0], [-2.0, -4.0]],
+            "distance": [[5.0, 2.0], [4.0, 9.0]],
+        }
+    )
     for score in SCORES.values():
         good, bad = score(curves)
         assert (bad > good) == (score.bad_end == "high")
@@ -91,6 +100,24 @@ def test_only_scores_whose_channels_are_there_are_available():
     assert [score.name for score in available([loss_only])] == ["mean_loss", "last_loss", "learnability"]
     with pytest.raises(InvalidInput, match="no channel 'margin'"):
         score_runs("aum", [loss_only])
+
+
+def test_distance_is_that_of_the_last_look_and_none_is_made_up():
+    nan = np.nan
+    curves = Curves({"distance": [[5.0, nan, 2.0, nan], [6.0, nan, nan, nan], [nan, nan, 0.0, nan]]})
+    np.testing.assert_array_equal(SCORES["distance"](curves), [2.0, nan, 0.0])
+    np.testing.assert_array_equal(SCORES["distance"](curves.epochs(slice(2))), [5.0, 6.0, nan])
+    nobody = SCORES["distance"](Curves({"distance": np.full((2, 3), nan, np.float16)}))
+    assert nobody.dtype == np.float32
+    assert np.isnan(nobody).all()
+    looked = Curves({"distance": [[4.0], [nan], [nan]]})
+    np.testing.assert_array_equal(score_runs("distance", [curves, looked]), [3.0, nan, 0.0])
+
+
+def test_runs_that_were_not_looked_at_have_no_distance():
+    looked, other = Curves({"loss": [[1.0]], "distance": [[1.0]]}), Curves({"loss": [[1.0]]})
+    assert "distance" in [score.name for score in available([looked])]
+    assert "distance" not in [score.name for score in available([looked, other])]
 
 
 def test_unknown_methods_and_no_runs_are_refused():

@@ -47,9 +47,9 @@ def assert_same_curves(one, other):
     for channel in ("loss", "margin", "predicted"):
         np.testing.assert_array_equal(one.curves(channel), other.curves(channel), err_msg=channel)
     for epoch, channels in one.channels.items():
-        assert ("left_out" in channels) == ("left_out" in other.channels[epoch])
-        if "left_out" in channels:
-            np.testing.assert_array_equal(channels["left_out"], other.channels[epoch]["left_out"])
+        assert channels.keys() == other.channels[epoch].keys()
+        for look in channels.keys() & {"left_out", "distance"}:
+            np.testing.assert_array_equal(channels[look], other.channels[epoch][look])
 
 
 LOOK_CALLS = 3
@@ -200,7 +200,9 @@ def test_a_training_stopped_in_the_middle_of_an_epoch_goes_on_as_if_it_had_not(
     calls_an_epoch = 4 + (2 if recipe.evaluates else 0)
     sink = MemorySink()
     with pytest.raises(JobAborted):
-        run(data, recipe, tmp_path / "cut", sink=sink, should_stop=Stop(2 * calls_an_epoch + LOOK_CALLS + 2))
+        run(
+            data, recipe, tmp_path / "cut", sink=sink, should_stop=Stop(2 * (calls_an_epoch + LOOK_CALLS) + 2)
+        )
     assert sorted(sink.channels) == [0, 1]
     run(data, recipe, tmp_path / "cut", sink=sink, start_epoch=2)
     assert_same_curves(whole, sink)
@@ -244,7 +246,7 @@ def test_the_same_recorder_can_go_on_after_a_stop(make_data, tmp_path):
     recorder = recorder_for(data, recipe, sink)
     keywords = {"seed": 5, "checkpoint": CheckpointStore(tmp_path / "cut")}
     with pytest.raises(JobAborted):
-        train(data, recipe, recorder, should_stop=Stop(6), **keywords)
+        train(data, recipe, recorder, should_stop=Stop(4 + LOOK_CALLS + 2), **keywords)
     train(data, recipe, recorder, start_epoch=len(sink.channels), **keywords)
     assert_same_curves(run(data, recipe, tmp_path / "whole"), sink)
 
@@ -290,7 +292,7 @@ def test_a_start_past_the_end_is_refused(make_data, tmp_path):
 def test_checkpoints_of_another_training_are_not_gone_on_with(change, make_data, tmp_path):
     data, recipe = make_data("vector"), short(RECIPES["linear"][1])
     with pytest.raises(JobAborted):
-        run(data, recipe, tmp_path, should_stop=Stop(6))
+        run(data, recipe, tmp_path, should_stop=Stop(4 + LOOK_CALLS + 2))
     if change == "labels":
         data.labels[0] = (data.labels[0] + 1) % 3
     recipe = recipe.with_overrides({"lr": 0.01}) if change == "recipe" else recipe
