@@ -148,10 +148,11 @@ def test_ranks_over_several_shards(session: Session) -> None:
     np.testing.assert_array_equal(_losses(session, run)[:, 0], whole)
 
 
+@pytest.mark.parametrize("look", ["left_out", "distance"])
 @pytest.mark.parametrize("world_size", [1, 2])
-def test_a_look_may_be_absent_and_not_half_of_it(session: Session, world_size: int) -> None:
+def test_a_look_may_be_absent_and_not_half_of_it(session: Session, world_size: int, look: str) -> None:
     num = SHARD_ROWS + 2
-    channels = {"loss": "float32", "left_out": "float32", "count": "int32"}
+    channels = {"loss": "float32", look: "float32", "count": "int32"}
     dataset = a_dataset(session, num=num)
     run = _begin(session, dataset=dataset, num_rows=num, world_size=world_size, channels=channels)
     held, announced = recording.held(session, project_id=run.project_id, run_id=run.id)
@@ -167,15 +168,15 @@ def test_a_look_may_be_absent_and_not_half_of_it(session: Session, world_size: i
             put("loss", epoch, rank, range(2))
             put("count", epoch, rank, range(2))
             if epoch and not rank:
-                put("left_out", epoch, rank, range(1, 2))
-                with pytest.raises(IncompleteEpoch, match=r": left_out/0\.$"):
+                put(look, epoch, rank, range(1, 2))
+                with pytest.raises(IncompleteEpoch, match=rf": {look}/0\.$"):
                     _close(session, run, epoch=epoch, rank=rank)
-                put("left_out", epoch, rank, range(1))
+                put(look, epoch, rank, range(1))
             closed = _close(session, run, epoch=epoch, rank=rank).closed
         assert closed
-    assert curves.epochs_of_channel(session, run_id=run.id, channel="left_out") == [1]
+    assert curves.epochs_of_channel(session, run_id=run.id, channel=look) == [1]
     assert curves.epochs_of_channel(session, run_id=run.id, channel="loss") == [0, 1]
-    found = curves.read_channel(session, run_id=run.id, channel="left_out", num_rows=num, epochs=[1])
+    found = curves.read_channel(session, run_id=run.id, channel=look, num_rows=num, epochs=[1])
     assert (found == 1).all()
 
 

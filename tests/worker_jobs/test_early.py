@@ -70,7 +70,8 @@ def reports(world: World, *numbers: int) -> dict[int, dict]:
 
 
 def scores_are_of_those_epochs_alone(world: World, trainings: Trainings) -> None:
-    recorded = world.recorded(trainings.run_id)["loss"]
+    of_run = world.recorded(trainings.run_id)
+    recorded, looked = of_run["loss"], of_run["distance"]
     with world.session() as session:
         run = session.get_one(Run, trainings.run_id)
         assert len(curves.closed_epochs(session, run_id=run.id)) == NUM_EPOCHS
@@ -82,6 +83,12 @@ def scores_are_of_those_epochs_alone(world: World, trainings: Trainings) -> None
             trained = np.isfinite(values)
             np.testing.assert_allclose(
                 values[trained], recorded[: len(values)][trained, :epochs].mean(axis=1), rtol=1e-5
+            )
+            last_look = {1: 0, 2: 1, None: 3}[epochs]
+            np.testing.assert_allclose(
+                scores.values(session, score_id=found["distance"].id)[trained],
+                looked[: len(values)][trained, last_look],
+                rtol=1e-5,
             )
 
 

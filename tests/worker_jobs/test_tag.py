@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from sondage.probes.suite import CATEGORIES, SuiteDefinition
 from sondage.scores.registry import SCORES
 from store import examples, jobs, projects, runs, scores, suites, taggings
-from store.tables import Dataset, Suite, Tag, Tagging
+from store.tables import CurveBlock, Dataset, Suite, Tag, Tagging
 from tests.worker_jobs.worlds import NUM_EPOCHS, Trainings, World
 
 NAMES = [category.name for category in CATEGORIES]
@@ -166,11 +166,14 @@ def test_the_report_tells_of_seeds_epochs_classes_and_the_suite(tagged):
     assert not any("not made alike" in text for text in report["warnings"])
 
 
-def test_runs_of_another_recipe_are_not_made_alike(tagged):
+def test_runs_of_another_recipe_or_of_before_there_were_distances(tagged):
+    """Not made alike, which is said; and of those that lack a channel its score is not there."""
     world = tagged.world
     other = world.train(tagged.dataset, suite=tagged.suite, seeds=(7,), **{"pass": "evaluation"})
     world.succeed(other.job_id)
     with world.session() as session:
+        of_distances = (CurveBlock.run_id == other.run_id) & (CurveBlock.channel == "distance")
+        session.execute(delete(CurveBlock).where(of_distances))
         both = [tagged.trainings.run_ids[0], other.run_id]
         tagging = taggings.create(
             session,
@@ -185,6 +188,9 @@ def test_runs_of_another_recipe_are_not_made_alike(tagged):
     (said,) = [text for text in warnings if "not made alike" in text]
     assert "pass is training (" in said
     assert "evaluation (" in said
+    with world.session() as session:
+        saved = scores.of_runs(session, dataset_id=tagged.dataset.id, run_ids=both)
+    assert saved.keys() == SCORES.keys() - {"distance"}
 
 
 def test_the_plain_scores_are_kept(tagged):
@@ -203,6 +209,13 @@ def test_the_plain_scores_are_kept(tagged):
     of_runs = np.stack([loss[: tagged.dataset.num_examples].mean(axis=1) for loss in recorded])
     expected = np.nanmean(of_runs[:, tagged.train_rows], axis=0)
     np.testing.assert_allclose(values["mean_loss"][tagged.train_rows], expected, rtol=1e-5)
+    far = []
+    for run_id in tagged.trainings.run_ids:
+        of_run = tagged.world.recorded(run_id)["distance"]
+        np.testing.assert_array_equal(np.isfinite(of_run).any(axis=0), [True, True, False, True])
+        of_run[sorted(tagged.sources(run_id))] = np.nan  # looked at, and not trained
+        far.append(of_run[tagged.train_rows, -1])
+    np.testing.assert_allclose(values["distance"][tagged.train_rows], np.nanmean(far, axis=0), rtol=1e-5)
 
 
 def test_tagging_again_replaces_and_does_not_double(tagged):
