@@ -1,7 +1,7 @@
 """Are the categories what they are called? Against truths from outside, on trainings by the worker's own parts.
 
     python -m benchmarks.categories [DATA_FOLDER] [--parts typical foreign hard] [--cache .cache/categories]
-        [--truth .cache/truth] [--quick] [--out FILE]
+        [--truth .cache/truth] [--seed 0] [--quick] [--out FILE]
 
 typical   Prototypical and atypical against the published C-scores: 8,000 pictures of CIFAR-10, published labels.
 foreign   Letters, and pictures of clothes, among 4,000 handwritten digits, with random and with plausible labels,
@@ -39,7 +39,6 @@ from benchmarks.truth_parts.rows import FILES as TRUTH_FILES
 from benchmarks.truth_parts.rows import load_row
 from benchmarks.truth_parts.table import as_markdown, as_text
 
-SEED = 0
 QUICK_EXAMPLES = 1_000
 HARD_CELLS = tuple(
     (row, noise) for row in ("fashion", "trec") for noise in ("uniform20", "instance20", "hardest20")
@@ -52,7 +51,7 @@ Table = tuple[str, list[list[str]]]
 def main() -> int:
     arguments = _arguments()
     torch.set_num_threads(1)
-    found: dict[str, object] = {"benchmark": "categories", "quick": arguments.quick}
+    found: dict[str, object] = {"benchmark": "categories", "seed": arguments.seed, "quick": arguments.quick}
     tables: list[Table] = []
     for name in arguments.parts:
         part = PARTS[name](arguments)
@@ -75,7 +74,9 @@ def _typical(arguments: argparse.Namespace) -> tuple[object, list[Table]] | None
         return None
     size = {"num_examples": QUICK_EXAMPLES} if arguments.quick else {}
     planted, c_score = typical_row(arguments.data, **size)
-    cell = trained(arguments.cache, "typical", "published", SEED, lambda: planted, quick=arguments.quick)
+    cell = trained(
+        arguments.cache, "typical", "published", arguments.seed, lambda: planted, quick=arguments.quick
+    )
     agreements = typical.agreements(cell, c_score)
     return [asdict(one) for one in agreements], [
         ("Regularity against the C-score", typical.agreement_table(agreements)),
@@ -90,10 +91,12 @@ def _foreign(arguments: argparse.Namespace) -> tuple[object, list[Table]] | None
     confusions: list[Table] = []
     for source in SOURCES:
         for labels in LABELS:
-            make: Callable[[], Planted] = partial(foreign_row, arguments.data, source, labels, SEED)
+            make: Callable[[], Planted] = partial(foreign_row, arguments.data, source, labels, arguments.seed)
             if arguments.quick:
                 make = partial(_few, make)
-            cell = trained(arguments.cache, f"digits-{source}", labels, SEED, make, quick=arguments.quick)
+            cell = trained(
+                arguments.cache, f"digits-{source}", labels, arguments.seed, make, quick=arguments.quick
+            )
             found[f"{source}, {labels}"] = foreign.detections(cell)
             confusions.append((f"Tags: {source} with {labels} labels", foreign.confusion_table(cell)))
     figures = {name: [asdict(one) for one in of_cell] for name, of_cell in found.items()}
@@ -117,10 +120,12 @@ def _hard(arguments: argparse.Namespace) -> tuple[object, list[Table]] | None:
     for row, noise in cells:
         name = f"{row}, {noise}"
         cell = _truth_cell(arguments, row, noise)
-        path = cell_path(arguments.cache / "second-split", row, noise + "-quick" * arguments.quick, SEED)
+        path = cell_path(
+            arguments.cache / "second-split", row, noise + "-quick" * arguments.quick, arguments.seed
+        )
         data = load_row(row, arguments.data)
         data = cut(data) if arguments.quick else data
-        measured[name] = hard.measure(cell, second_split(path, data, cell.given, SEED))
+        measured[name] = hard.measure(cell, second_split(path, data, cell.given, arguments.seed))
         tags.append((f"Tags of hard examples: {name}", hard.tag_table(cell)))
     tables = [
         (f"Wrong labels among the hard examples: {title}", hard.figure_table(measured, figure))
@@ -132,7 +137,7 @@ def _hard(arguments: argparse.Namespace) -> tuple[object, list[Table]] | None:
 
 def _truth_cell(arguments: argparse.Namespace, row: str, noise: str) -> Cell:
     cache = arguments.cache / "quick" if arguments.quick else arguments.truth
-    job = Job(row, noise, SEED)
+    job = Job(row, noise, arguments.seed)
     if not job.path(cache).exists():
         print(f"training {row}/{noise} …", flush=True)
         do(job, arguments.data, cache, arguments.quick)
@@ -167,6 +172,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--truth", type=Path, default=Path(".cache/truth"), help="cells of benchmarks/truth.py"
     )
+    parser.add_argument("--seed", type=int, default=0, help="of labels, probes and trainings")
     parser.add_argument("--quick", action="store_true", help="few examples and epochs: does it run?")
     parser.add_argument("--out", type=Path, help="write the tables to this file")
     return parser.parse_args()

@@ -47,6 +47,20 @@ def test_an_outlier_in_the_features_is_far_from_its_neighbours(make_cell) -> Non
     assert foreign.feature_distance(cell).argmax() == 7
 
 
+def test_what_belongs_to_no_class_is_far_from_all_of_them(make_cell) -> None:
+    cell = make_cell()
+    rng = np.random.default_rng(0)
+    displaced = cell.runs[0].curves.displaced[0]
+    stranger = next(row for row in range(200) if not any(row in run.curves.displaced for run in cell.runs))
+    for run in cell.runs:
+        run.features[:] = rng.normal(size=run.features.shape) + 5 * np.eye(5)[run.curves.labels]
+        run.features[stranger] = 4
+    cell.runs[0].features[displaced] = 5  # further off, in the run that did not train it
+    for measure in (foreign.distance, foreign.plain_distance):
+        assert np.isfinite(measure(cell)).all()
+        assert measure(cell).argmax() == stranger
+
+
 def test_the_hard_ones_are_the_worst_fifth_by_mean_loss(make_cell) -> None:
     cell = make_cell()
     chosen = hard.hard_examples(cell)
@@ -87,5 +101,5 @@ def test_what_is_not_in_the_data_folder_is_left_out(tmp_path, monkeypatch, capsy
     said = capsys.readouterr().out
     for name in ("cifar10_train.parquet", "mnist.npz", "trec.parquet"):
         assert f"{tmp_path / name} is not there" in said
-    assert json.loads(said.splitlines()[-1]) == {"benchmark": "categories", "quick": False}
+    assert json.loads(said.splitlines()[-1]) == {"benchmark": "categories", "seed": 0, "quick": False}
     assert not (tmp_path / "cache").exists()
