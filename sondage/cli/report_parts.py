@@ -19,6 +19,8 @@ def summary(report: Mapping[str, Any]) -> dict[str, object]:
         "shares of votes are off by": _off(report.get("reliability")),
         "tags differ between seeds": _flips(report.get("stability")),
         "tags settled": _settled(report.get("settling")),
+        "planted wrong labels told apart": _told_apart(report.get("order_quality")),
+        "top of the list differs": _top_list(report.get("order_quality")),
         "epochs that count": _epochs(report.get("evidence")),
         "suspects": _suspects(report.get("per_class")),
     }
@@ -37,6 +39,26 @@ def _flips(found: Mapping[str, Any] | None) -> str | None:
     if found["flip_rate"] is None:
         return f"not known, with one run; {alone}" if alone else "not known, with one run"
     return "; ".join(filter(None, (f"{found['flip_rate']:.1%} of {found['num_examples']:,}", alone)))
+
+
+def _told_apart(found: Mapping[str, Any] | None) -> str | None:
+    """Of held-out probes, per run: from those with right labels, as the area under the curve."""
+    if not found:
+        return None
+    said = []
+    for run in found["runs"]:
+        for part, words in (("trained_on", ""), ("not_trained_on", " (not trained on)")):
+            area = (run[part] or {}).get("against_right")
+            if area:
+                said.append(f"AUROC {area['auroc']:.3f} ({area['low']:.3f} to {area['high']:.3f}){words}")
+    return "; ".join(said) or None
+
+
+def _top_list(found: Mapping[str, Any] | None) -> str | None:
+    top = found and found["top_list"]
+    if not top:
+        return None
+    return f"{top['flip_rate']:.1%} of the first {top['length']:,}, between seeds; by chance {top['by_chance']:.1%}"
 
 
 def _settled(found: Mapping[str, Any] | None) -> str | None:

@@ -6,8 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from sondage.probes.suite import Category
 from sondage.tagging.contamination import contamination
+from sondage.tagging.evidence import RunEvidence
+from sondage.tagging.order_quality import order_quality
 from sondage.tagging.per_class import per_class
 from sondage.tagging.prepare import Prepared
 from sondage.tagging.reliability import reliability
@@ -41,6 +45,8 @@ class Outcome:
     setups : sequence of (name, mapping)
         What each run was (`sondage.tagging.suite_fit.mixed`).
     seed : int
+    of_runs : sequence of RunEvidence
+        With the tagger `evidence`.
     """
 
     runs: Sequence[Prepared]
@@ -57,6 +63,7 @@ class Outcome:
     class_names: Sequence[str]
     setups: Sequence[tuple[str, Mapping[str, Any]]]
     seed: int
+    of_runs: Sequence[RunEvidence] = ()
 
 
 def report_parts(outcome: Outcome) -> tuple[dict[str, Any], list[str]]:
@@ -77,6 +84,7 @@ def report_parts(outcome: Outcome) -> tuple[dict[str, Any], list[str]]:
         "reliability": reliability(outcome.runs, outcome.of_probes, names),
         "stability": _stability(outcome, names, sample),
         "settling": settled,
+        "order_quality": _order_quality(outcome),
         "per_class": per_class(
             outcome.runs[0].labels[: len(outcome.tag)],
             outcome.tag,
@@ -98,6 +106,15 @@ def report_parts(outcome: Outcome) -> tuple[dict[str, Any], list[str]]:
         *mixed(outcome.setups),
         *sources.warnings,
     ]
+
+
+def _order_quality(outcome: Outcome) -> dict[str, Any] | None:
+    """None with the reference tagger, whose order is that of the votes."""
+    if not outcome.of_runs:
+        return None
+    wrong = [number for number, category in enumerate(outcome.categories) if category.wrong_label]
+    tagged = np.isin(outcome.tag, wrong)
+    return order_quality(outcome.of_runs, outcome.categories, tagged, np.isfinite(outcome.suspicion))
 
 
 def _stability(outcome: Outcome, names: Sequence[str], sample: Rows) -> dict[str, Any]:

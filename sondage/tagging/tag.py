@@ -227,6 +227,7 @@ def tag_runs(
         class_names=class_names,
         setups=[(run.name, run.setup) for run in runs],
         seed=seed,
+        of_runs=of_runs,
     )
     parts, doubts = report_parts(outcome)
     parts["evidence"] = [one.to_dict() for one in of_runs] or None

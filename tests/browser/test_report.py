@@ -112,6 +112,15 @@ def with_parts(fake: Fake, num_classes: int) -> None:
             "num_sampled": 5000, "num_epochs": 30, "share_needed": 0.95, "settled_after": 14,
             "epochs": [1, 8, 13, 14, 30], "share_equal": [0.4, 0.8, 0.94, 0.96, 1.0],
         },
+        "order_quality": {
+            "runs": [
+                {"run": "one", "not_trained_on": None, "trained_on": {
+                    "num_wrong": 136, "against_examples": None,
+                    "against_right": {"num": 408, "auroc": 0.9029, "low": 0.8784, "high": 0.9229},
+                }},
+            ],
+            "top_list": {"num_examples": 600, "by_tags": True, "length": 61, "flip_rate": 0.139, "by_chance": 0.8},
+        },
         "reliability": {
             "error": 0.044,
             "bins": [{"low": 0.8, "high": 1.0, "num": 417, "mean_share": 0.92, "share_right": 0.86}],
@@ -133,6 +142,13 @@ def test_what_is_said_of_the_tagging_as_a_whole(page: Page, fake: Fake) -> None:
     )
     expect(seeds).to_contain_text("To be expected from another draw of probes alone: 3.0 %.")
     expect(seeds.get_by_role("meter", name="Flips of noisy")).to_be_visible()
+    order = page.get_by_role("region", name="The order of the list")
+    expect(order.get_by_role("cell")).to_have_text(
+        ["136 trained on", "408 probes with right labels", "90.3 % (87.8 to 92.3 %)"]
+    )
+    expect(order).to_contain_text(
+        "13.9 % are not among the other run's; 80.0 % if the runs knew nothing of each"
+    )
     settles = page.get_by_role("region", name="When tags settle")
     expect(settles.get_by_role("img")).to_have_attribute(
         "aria-label", "Share of the final tags, after 1, 8, 13, 14, 30 epochs"

@@ -13,6 +13,7 @@ from sondage.wire import Report
 from tests.browser.fake_world import make_explanation, make_tag
 
 STABILITY = {"num_examples": 1200, "flip_rate": 0.125, "from_probes": 0.08}
+AREA = {"num": 408, "auroc": 0.9029, "low": 0.8784, "high": 0.9229}
 SETTLING = {"epochs": [1, 30], "share_equal": [0.5, 1.0], "settled_after": 14, "num_epochs": 30}
 
 
@@ -41,6 +42,17 @@ def test_one_line_each() -> None:
                 {"run": "one", "weights": [0.2, 0.7, 0.1], "look_epoch": 2, "look_weight": 2.58},
                 {"run": "other", "weights": [0.2, 0.7, 0.1], "look_epoch": None},
             ],
+            "order_quality": {
+                "runs": [
+                    {"run": "one", "trained_on": {"against_right": AREA}, "not_trained_on": None},
+                    {
+                        "run": "other",
+                        "trained_on": {"against_right": None},
+                        "not_trained_on": {"against_right": AREA},
+                    },
+                ],
+                "top_list": {"length": 1761, "flip_rate": 0.139, "by_chance": 0.801},
+            },
         }
     )
     assert said == {
@@ -48,6 +60,9 @@ def test_one_line_each() -> None:
         "shares of votes are off by": "4.4%, on average",
         "tags differ between seeds": "12.5% of 1,200; 8.0% by another draw of probes alone",
         "tags settled": "at epoch 14 of 30",
+        "planted wrong labels told apart": "AUROC 0.903 (0.878 to 0.923); "
+        "AUROC 0.903 (0.878 to 0.923) (not trained on)",
+        "top of the list differs": "13.9% of the first 1,761, between seeds; by chance 80.1%",
         "epochs that count": "most 2 of 3 (70%), features looked at after 3, which weighs 2.6 times the margins; "
         "most 2 of 3 (70%)",
         "suspects": "30 of 200 (15.0%)",
@@ -64,6 +79,8 @@ def test_what_is_not_known_is_said() -> None:
     )
     assert one_run["tags settled"] == "not within 30 epochs"
     bare = summary({"stability": {"flip_rate": None, "from_probes": None}})
+    alone = {"runs": [{"run": "one", "trained_on": None, "not_trained_on": None}], "top_list": None}
+    assert summary({"order_quality": alone}) == summary({"order_quality": None}) == {}
     assert bare == {"tags differ between seeds": "not known, with one run"}
 
 

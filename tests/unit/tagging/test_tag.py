@@ -423,6 +423,13 @@ def test_the_report_has_its_parts(world, runs):
     assert report["settling"]["settled_after"] in range(1, 12)
     assert {one["name"] for one in report["per_class"]["classes"]} == {"ant", "bee", "cat", "dog"}
     assert sum(one["num_examples"] for one in report["per_class"]["classes"]) == 800
+    for one in report["order_quality"]["runs"]:
+        told = one["trained_on"]["against_right"]
+        assert 0.5 < told["low"] <= told["auroc"] <= told["high"] <= 1
+        assert one["not_trained_on"] is None
+    top = report["order_quality"]["top_list"]
+    assert top["flip_rate"] < top["by_chance"]
+    assert tag_runs(runs, SUITE, 800, tagger="reference").report.to_dict()["order_quality"] is None
     apart = [one["category"] for one in report["suite_fit"]["separability"]]
     assert apart == [category["name"] for category in report["categories"]]
 

@@ -1,5 +1,7 @@
 /** ⑤ What a report says beside the held-out probes, as `sondage/tagging/report_parts.py` writes it. Older reports lack it. */
 
+import { count, share } from "./format";
+
 export interface Stability {
   num_runs: number;
   num_examples: number;
@@ -54,6 +56,26 @@ export interface Reliability {
   bins: { low: number; high: number; num: number; mean_share: number; share_right: number }[];
 }
 
+/** Area under the ROC curve, with its 90 % interval, of `num` others. */
+export interface Area {
+  num: number;
+  auroc: number;
+  low: number;
+  high: number;
+}
+
+interface WrongAgainst {
+  num_wrong: number;
+  against_right: Area | null;
+  against_examples: Area | null;
+}
+
+/** How good the order by evidence is, as `sondage/tagging/order_quality.py` writes it. */
+export interface OrderQuality {
+  runs: { run: string; trained_on: WrongAgainst | null; not_trained_on: WrongAgainst | null }[];
+  top_list: { num_examples: number; by_tags: boolean; length: number; flip_rate: number; by_chance: number } | null;
+}
+
 /** What the order by evidence rests on, per run; the look's epoch counts from 0. */
 export interface EpochsOfRun {
   run: string;
@@ -68,6 +90,7 @@ export interface ReportParts {
   reliability: Reliability | undefined;
   stability: Stability | undefined;
   settling: Settling | undefined;
+  orderQuality: OrderQuality | undefined;
   perClass: PerClass | undefined;
 }
 
@@ -77,6 +100,7 @@ export function parseParts(report: Record<string, unknown>): ReportParts {
     stability: part(report.stability) as Stability | undefined,
     epochs: part(report.evidence) as EpochsOfRun[] | undefined,
     settling: part(report.settling) as Settling | undefined,
+    orderQuality: part(report.order_quality) as OrderQuality | undefined,
     perClass: part(report.per_class) as PerClass | undefined,
   };
 }
@@ -95,6 +119,39 @@ export function looksInWords(found: EpochsOfRun[]): string | undefined {
   const weights = found.flatMap(({ look_weight }) => (look_weight == null ? [] : [look_weight.toFixed(1)]));
   const times = weights.length ? `, which weighs ${[...new Set(weights)].sort().join(" and ")} times the margins` : "";
   return `features looked at after epoch ${looks.join(" and ")}${times}`;
+}
+
+export interface Separation {
+  run: string;
+  /** “136 trained on”. */
+  wrong: string;
+  against: string;
+  area: Area;
+}
+
+/** One row per run, kind of held-out probes with wrong labels, and what they are held against; without what is not known. */
+export function separations({ runs }: OrderQuality): Separation[] {
+  return runs.flatMap(({ run, trained_on, not_trained_on }) =>
+    [
+      { found: trained_on, words: "trained on" },
+      { found: not_trained_on, words: "not trained on" },
+    ].flatMap(({ found, words }) =>
+      [
+        { area: found?.against_right, against: "probes with right labels" },
+        { area: found?.against_examples, against: "examples" },
+      ].flatMap(({ area, against }) => (found && area ? [{ run, wrong: `${count(found.num_wrong)} ${words}`, against, area }] : [])),
+    ),
+  );
+}
+
+/** “90.3 % (87.8 to 92.3 %)”. */
+export const areaInWords = ({ auroc, low, high }: Area): string => `${share(auroc, 1)} (${(100 * low).toFixed(1)} to ${share(high, 1)})`;
+
+/** What of the top of one run's list is not in the other's. */
+export function topListInWords(found: OrderQuality["top_list"]): string {
+  if (!found) return "One run: how much another training would change of the list is not known.";
+  const length = found.by_tags ? "as many as are tagged as wrong" : "5 %, since none is tagged as wrong";
+  return `Of the first ${count(found.length)} (${length}) of the ${count(found.num_examples)} examples that two runs trained, ${share(found.flip_rate, 1)} are not among the other run's; ${share(found.by_chance, 1)} if the runs knew nothing of each other.`;
 }
 
 /** Written by our own report_parts.py; only its absence is to be borne. */

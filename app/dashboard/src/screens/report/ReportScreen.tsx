@@ -16,6 +16,7 @@ import { parseWrongLabels } from "../../lib/wrongLabels";
 import { Confusion } from "./Confusion";
 import { Epochs } from "./Epochs";
 import { Learned } from "./Learned";
+import { OrderQuality } from "./OrderQuality";
 import { Pairs, PerClass } from "./PerClass";
 import { PerCategory } from "./PerCategory";
 import { Reliability } from "./Reliability";
@@ -93,7 +94,7 @@ function Sections({ report, raw }: { report: Report; raw: Record<string, unknown
 
 /** What is said of the tagging as a whole, and of no run alone. */
 function OfAll({ report, names, raw }: { report: Report; names: string[]; raw: Record<string, unknown> }) {
-  const { reliability, stability, settling, perClass, epochs } = report.parts;
+  const { reliability, stability, settling, perClass, epochs, orderQuality } = report.parts;
   const wrongLabels = parseWrongLabels(raw);
   return (
     <>
@@ -103,6 +104,7 @@ function OfAll({ report, names, raw }: { report: Report; names: string[]; raw: R
       {stability ? <Stability found={stability} /> : null}
       {settling?.epochs.length ? <Settling found={settling} /> : null}
       {epochs?.length ? <Epochs found={epochs} /> : null}
+      {orderQuality ? <OrderQuality found={orderQuality} /> : null}
       {perClass?.classes.length ? <PerClass found={perClass} /> : null}
       {perClass?.pairs.length ? <Pairs pairs={perClass.pairs} numPairs={perClass.num_pairs} /> : null}
     </>
