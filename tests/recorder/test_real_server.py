@@ -38,8 +38,10 @@ def test_the_guide(here: str, tmp_path: Path) -> None:
     assert wrong.head(50).mean() > 0.5, "wrong labels stand at the top"
     with Client() as client:
         looked = np.isfinite(client.runs.curves("with-looks", "left_out")).all(axis=0)
+        distances = client.runs.curves("with-looks", "distance")
         by_hand = client.runs.curves("looks-by-hand", "left_out")
     assert looked.tolist() == [True, True, False, False, False, True]
+    np.testing.assert_array_equal(np.isfinite(distances).all(axis=0), looked)
     assert np.isfinite(by_hand).all()
     assert main(["sync"]) == 0
     assert list((tmp_path / "sondage-spool").iterdir()) == []
