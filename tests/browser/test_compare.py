@@ -50,3 +50,12 @@ def test_the_agreement_of_seeds_is_a_filter_in_the_address(page: Page, fake: Fak
     expect(page).to_have_url(re.compile("in_all_seeds=false"))
     page.get_by_role("button", name="Clear the filters").click()
     expect(page).not_to_have_url(re.compile("in_all_seeds"))
+
+
+def test_it_is_not_offered_for_tags_that_a_threshold_moves(page: Page, fake: Fake) -> None:
+    """The server refuses it there; a link that has both still shows the filter, so that it can be taken away."""
+    page.goto(f"{fake.url}/projects/default/taggings/1?threshold=0.9")
+    expect(page.get_by_role("heading", name="Given label")).to_be_visible()
+    expect(page.get_by_label("Tag in the seeds")).to_have_count(0)
+    page.goto(f"{fake.url}/projects/default/taggings/1?threshold=0.9&in_all_seeds=true")
+    expect(page.get_by_label("Tag in the seeds")).to_have_value("true")

@@ -144,7 +144,7 @@ def test_what_is_said_of_the_tagging_as_a_whole(page: Page, fake: Fake) -> None:
     expect(seeds.get_by_role("meter", name="Flips of noisy")).to_be_visible()
     order = page.get_by_role("region", name="The order of the list")
     expect(order.get_by_role("cell")).to_have_text(
-        ["136 trained on", "408 probes with right labels", "90.3 % (87.8 to 92.3 %)"]
+        ["136 trained on", "408 probes with right labels", "90.3 %", "87.8 % to 92.3 %"]
     )
     expect(order).to_contain_text(
         "13.9 % are not among the other run's; 80.0 % if the runs knew nothing of each"

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { areaInWords, looksInWords, type OrderQuality, parseParts, separations, settledInWords, topListInWords } from "./reportParts";
+import { intervalInWords, looksInWords, type OrderQuality, parseParts, separations, settledInWords, topListInWords } from "./reportParts";
 
 const settling = { num_sampled: 100, num_epochs: 30, share_needed: 0.95, epochs: [1, 14, 30], share_equal: [0.3, 0.96, 1], settled_after: 14 };
 
@@ -30,7 +30,7 @@ test("how far held-out wrong labels stand out: a row for what is known", () => {
     "one 136 trained on 4092 examples",
     "other 9 not trained on 408 probes with right labels",
   ]);
-  expect(areaInWords(area)).toBe("90.3 % (87.8 to 92.3 %)");
+  expect(intervalInWords(area)).toBe("87.8 % to 92.3 %");
 });
 
 test("how much of the top another training changes, in words", () => {

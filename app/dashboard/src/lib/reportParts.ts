@@ -144,8 +144,8 @@ export function separations({ runs }: OrderQuality): Separation[] {
   );
 }
 
-/** “90.3 % (87.8 to 92.3 %)”. */
-export const areaInWords = ({ auroc, low, high }: Area): string => `${share(auroc, 1)} (${(100 * low).toFixed(1)} to ${share(high, 1)})`;
+/** “87.8 % to 92.3 %”. */
+export const intervalInWords = ({ low, high }: Area): string => `${share(low, 1)} to ${share(high, 1)}`;
 
 /** What of the top of one run's list is not in the other's. */
 export function topListInWords(found: OrderQuality["top_list"]): string {
