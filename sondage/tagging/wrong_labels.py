@@ -202,8 +202,8 @@ def _warning(found: ProbeCalibration, low: float, high: float) -> str:
         "What looks wrong here does not look like planted flips. Either errors were made where it is hard, or hard "
         "examples are right: curves do not tell which."
         if found.num_classes >= FEWEST_CLASSES
-        else "With two classes planted flips do not tell how many labels are wrong, since flips of wrong labels are right "
-        "again."
+        else "With two classes planted flips do not tell how many labels are wrong, since flips of wrong labels are "
+        "right again."
     )
     tagged = "a flip or a habit" if found.tags_the_worst else "a habit"
     return (
