@@ -41,7 +41,7 @@ export function Cards({ tags, state, select }: Props) {
             <SuspicionBar value={tag.suspicion} />
             <span className="card-foot">
               <CategoryChip category={tag.tag} />
-              <span className="card-key muted" title={score ? words(score) : tag.key}>
+              <span className={score ? "card-score muted" : "card-key muted"} title={score ? words(score) : tag.key}>
                 {score ? decimal(tag.scores[score]) : tag.key}
               </span>
             </span>
