@@ -1,4 +1,4 @@
-"""⑤ Distance: how far from every class the features of an example are in the end. Foreign inputs are far."""
+"""⑤ Distance: how far from every class the features of an example are in the end. Foreign pictures are far."""
 
 from __future__ import annotations
 

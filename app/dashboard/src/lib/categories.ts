@@ -50,7 +50,7 @@ const SCORE_MEANING: Record<string, string> = {
   aum: "Area under the margin: mean margin of the given label over the epochs",
   learnability: "Mean probability of the given label over the epochs",
   certainty: "Mean probability of the likeliest class over the later half of the epochs: foreign inputs have little",
-  distance: "Distance to the nearest class in the model's features, at the last look: foreign inputs are far, whatever their label",
+  distance: "Distance to the nearest class in the model's features, at the last look: foreign pictures are far, whatever their label",
 };
 
 export const scoreMeaning = (method: string): string | undefined => SCORE_MEANING[method];
