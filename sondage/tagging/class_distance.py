@@ -1,10 +1,10 @@
 """③ How far is an example from every class, in the features of a training? What belongs to none is far.
 
 An input that is foreign to all classes, with a label that looks plausible, is learned like any other: its losses say
-nothing. The features of a picture lie elsewhere then; those of texts do not. Mahalanobis distance to the nearest class mean, with one covariance that all
-classes share (Lee et al., NeurIPS 2018, section 2.1), here shrunk halfway towards a sphere. Each example is left out
-of both, in closed form: otherwise what a rare class has few of would be close by itself. Measured:
-docs/benchmarks/categories.md.
+nothing. The features of a picture lie elsewhere then; those of texts do not. Mahalanobis distance to the nearest class
+mean, with one covariance that all classes share (Lee et al., NeurIPS 2018, section 2.1), here shrunk halfway towards a
+sphere. Each example is left out of both, in closed form: otherwise what a rare class has few of would be close by
+itself. Measured: docs/benchmarks/categories.md.
 """
 
 from __future__ import annotations
