@@ -11,8 +11,10 @@ import psutil
 import psycopg
 import pytest
 
+from sondage.tagging.left_out import look_epochs
 from tests.worker_jobs.worlds import (
     CHANNELS,
+    LOOKS,
     NUM_EPOCHS,
     PASSES_PER_EPOCH,
     Trainings,
@@ -54,9 +56,8 @@ def assert_recorded_once(world: World, training: Trainings, wanted) -> None:
     assert_equal_curves(world.recorded(training.run_id), wanted)
     assert [epoch.epoch for epoch in world.epochs(training.run_id)] == list(range(NUM_EPOCHS))
     count = "SELECT count(*) FROM curve_blocks WHERE run_id = :run"
-    assert world.scalar(count, run=training.run_id) == NUM_EPOCHS * len(CHANNELS) + 3, (
-        "one of each look at the features"
-    )
+    looks = len(LOOKS) * len(look_epochs(NUM_EPOCHS))
+    assert world.scalar(count, run=training.run_id) == NUM_EPOCHS * len(CHANNELS) + looks
     assert world.run(training.run_id).state == "finished"
     left = "SELECT count(*) FROM procrastinate.procrastinate_jobs"
     wait_until(lambda: world.scalar(left) == 0, "the queue is empty")
