@@ -20,8 +20,6 @@ from sondage.types import AnyArray
 
 FEWEST_CLASSES = 3
 """To be sure of an estimate. With two it is off by up to .08 on trained cells (docs/benchmarks/calibration.md)."""
-MOST_SHARE_OF_TWO = 0.3
-"""With two classes flips tag up to such a share: beyond it too many flips of wrong labels are right again."""
 FEWEST_PROBES = 20
 """Flips, of all runs together."""
 LEVELS = np.arange(1, 19) / 20
@@ -109,12 +107,6 @@ class ProbeCalibration:
         """Is it known how much of what scores as bad as a flip is wrong? Not where right examples score worse, nor with
         two classes."""
         return self.tail_ratio <= MOST_TAIL_RATIO and self.num_classes >= FEWEST_CLASSES
-
-    @property
-    def tags_the_worst(self) -> bool:
-        """May what scores as bad as a flip be tagged as wrong, whether or not it is known how much of it is?"""
-        few_right_again = self.num_classes >= FEWEST_CLASSES or self.share_wrong <= MOST_SHARE_OF_TWO
-        return self.tail_ratio <= MOST_TAIL_RATIO and few_right_again
 
     @property
     def share_wrong(self) -> float:

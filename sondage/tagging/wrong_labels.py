@@ -82,7 +82,7 @@ def estimate(
     told = contradiction(runs, flips, likely) if all("predicted" in run.curves for run in runs) else None
     by_run = _by_run(runs, rows)
     habit = chance_by_habit(of_runs)
-    by_either = np.fmax(found.probability_wrong(by_run), habit) if found.tags_the_worst else habit
+    by_either = np.fmax(found.probability_wrong(by_run), habit) if found.tells_of_the_worst else habit
     of_likely = [of_run[run.probes.row[mask]] for run, of_run, mask in zip(runs, rows, likely, strict=True)]
     share_by_habit = float(by_either[ranked].mean()) if habit.any() else 0.0
     possible = families(found, scores, of_likely, told, share_by_habit)
@@ -205,7 +205,7 @@ def _warning(found: ProbeCalibration, low: float, high: float) -> str:
         else "With two classes planted flips do not tell how many labels are wrong, since flips of wrong labels are "
         "right again."
     )
-    tagged = "a flip or a habit" if found.tags_the_worst else "a habit"
+    tagged = "a flip or a habit" if found.tells_of_the_worst else "a habit"
     return (
         f"{why} By these assumptions {low:.1%} to {high:.1%} of the labels are wrong, and only what looks like "
         f"{tagged} is tagged as wrong. Review a sample of 100: from then on shares, precisions and tags hold for any "
