@@ -180,7 +180,7 @@ def _learned(run: Prepared, left_out: AnyArray) -> float:
     back, own = back[np.isfinite(back)], own[np.isfinite(own)]
     if len(back) < FEWEST_KNOWN_WRONG or not len(own):
         return 0.0
-    num_classes = int(run.labels.max()) + 1
+    num_classes = len(np.unique(run.labels[: len(run.trained)]))
     return max(0.0, float((back > 0).mean() - (own < 0).mean() / max(1, num_classes - 1)))
 
 

@@ -86,8 +86,8 @@ def _told_apart(
         return None
     return {
         "num_wrong": len(wrong),
-        "against_right": separation(wrong, right),
-        "against_examples": separation(wrong, _finite(strength[: len(examples)][examples])),
+        "against_right": roc_area(wrong, right),
+        "against_examples": roc_area(wrong, _finite(strength[: len(examples)][examples])),
     }
 
 
@@ -101,7 +101,7 @@ def _finite(values: AnyArray) -> AnyArray:
     return values[np.isfinite(values)]
 
 
-def separation(wrong: AnyArray, others: AnyArray) -> dict[str, Any] | None:
+def roc_area(wrong: AnyArray, others: AnyArray) -> dict[str, Any] | None:
     """Area under the ROC curve with a 90 % interval; None of fewer than five on a side.
 
     The probability that a wrong one stands above another one, ties half. The interval is DeLong's, on the scale of the

@@ -118,7 +118,8 @@ def test_what_chance_gives_back_is_not_learned_by_heart():
     margins = np.where(np.arange(N) % 10 < 3, -0.5, 0.5).astype(np.float32)
     margins[300:] *= -1
     curves = Curves({"margin": margins[:, None].repeat(3, axis=1)})
-    one = prepared(curves, np.arange(N) % 2, trained=np.ones(300, bool), looks={1: margins})
+    labels = np.arange(N) % 2 * 8  # two classes, whatever their numbers
+    one = prepared(curves, labels, trained=np.ones(300, bool), looks={1: margins})
     assert RunEvidence.of(replace(one, known_wrong=np.arange(300, N))).learned == pytest.approx(0)
 
 

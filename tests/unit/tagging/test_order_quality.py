@@ -13,7 +13,7 @@ from sondage.curves import Curves
 from sondage.probes.plan import Probes
 from sondage.probes.suite import Category
 from sondage.tagging.evidence import RunEvidence
-from sondage.tagging.order_quality import order_quality, separation, top_list
+from sondage.tagging.order_quality import order_quality, roc_area, top_list
 from sondage.tagging.prepare import Prepared
 
 WRONG, RIGHT, NEITHER = Category("noisy", True), Category("atypical", False), Category("ood", None)
@@ -24,7 +24,7 @@ def test_the_area_is_that_of_scikit_learn_with_ties_too():
     rng = np.random.default_rng(0)
     for steps in (3, 1000):
         wrong, others = rng.integers(0, steps, 40) + steps // 3, rng.integers(0, steps, 90)
-        found = separation(wrong.astype(float), others.astype(float))
+        found = roc_area(wrong.astype(float), others.astype(float))
         assert found is not None
         area = roc_auc_score([1] * 40 + [0] * 90, [*wrong, *others])
         assert found["auroc"] == pytest.approx(area, abs=1e-5)
@@ -40,7 +40,7 @@ def test_the_interval_is_delongs_on_the_scale_of_the_logit():
     area = won.mean()
     wide = 1.645 * error / (area * (1 - area))
     expected = [1 / (1 + np.exp(-(np.log(area / (1 - area)) + side * wide))) for side in (-1, 1)]
-    found = separation(wrong, others)
+    found = roc_area(wrong, others)
     assert found is not None
     assert [found["low"], found["high"]] == pytest.approx(expected, abs=2e-5)
 
@@ -48,19 +48,19 @@ def test_the_interval_is_delongs_on_the_scale_of_the_logit():
 @pytest.mark.parametrize("shift", [0.5, 1.5, 2.5])
 def test_it_covers_the_truth_nine_times_in_ten(shift):
     truth, rng = NormalDist().cdf(shift / 2**0.5), np.random.default_rng(2)
-    found = [separation(rng.normal(shift, 1, 60), rng.normal(0, 1, 200)) for _ in range(600)]
+    found = [roc_area(rng.normal(shift, 1, 60), rng.normal(0, 1, 200)) for _ in range(600)]
     covered = np.mean([one["low"] <= truth <= one["high"] for one in found if one is not None])
     assert 0.86 < covered < 0.94
 
 
 def test_a_perfect_order_of_few_is_not_sure():
-    found = separation(np.arange(10.0) + 100, np.arange(20.0))
+    found = roc_area(np.arange(10.0) + 100, np.arange(20.0))
     assert found == {"num": 20, "auroc": 1.0, "low": pytest.approx(0.05**0.1, abs=1e-5), "high": 1.0}
-    turned = separation(-np.arange(10.0) - 100, np.arange(20.0))
+    turned = roc_area(-np.arange(10.0) - 100, np.arange(20.0))
     assert turned is not None
     assert (turned["auroc"], turned["high"]) == (0.0, pytest.approx(1 - 0.05**0.1, abs=1e-5))
-    assert separation(np.zeros(4), np.zeros(20)) is None
-    assert separation(np.zeros(20), np.zeros(4)) is None
+    assert roc_area(np.zeros(4), np.zeros(20)) is None
+    assert roc_area(np.zeros(20), np.zeros(4)) is None
 
 
 def made(values: np.ndarray, *, trained: np.ndarray, probes: Probes, untrained: Probes | None = None):
