@@ -137,11 +137,6 @@ def gather(of_runs: Sequence[RunEvidence]) -> Gathered:
     return Gathered(np.asarray(found, dtype=np.float64), margin, left_out, pairs)
 
 
-def evidence(of_runs: Sequence[RunEvidence]) -> AnyArray:
-    """The strength alone (`Gathered`), shape (N,); high is bad."""
-    return gather(of_runs).strength
-
-
 def taken_for(runs: Sequence[Prepared]) -> Rows | None:
     """The class that the runs which trained an example predicted most often beside its label; −1 for none. Shape (N,).
 

@@ -6,8 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from sondage.probes.suite import Category
+from sondage.tagging.reference import roughness
 from sondage.tagging.shares import least_difference
-from sondage.types import AnyArray
+from sondage.types import AnyArray, Rows
 
 LEAST_GAIN = 0.1
 """A category is told apart if its probes get their tag more often than those of any other category do, by more than so
@@ -171,3 +175,28 @@ def _values(field: str, setups: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])} and {len(names) - 2} more"
+
+
+def started_singly(displaced: Sequence[Rows]) -> list[str]:
+    """Of the displaced examples of each run: runs started together displace different ones, singly the same."""
+    times = np.unique(np.concatenate([np.unique(of_run) for of_run in displaced]), return_counts=True)[1]
+    if len(displaced) < 2 or not (times > 1).any():
+        return []
+    return [
+        f"{int((times > 1).sum())} examples are displaced in more than one run, {int((times == len(displaced)).sum())} "
+        "of them in every one, which leaves these without a tag from training: the runs were started one by one. Start "
+        "all seeds together, and each displaces other examples."
+    ]
+
+
+def few_neighbours(ks: Sequence[int]) -> list[str]:
+    """Of the k of each run."""
+    warning = roughness(min(ks))
+    return [] if warning is None else [warning]
+
+
+def says_nothing(categories: Sequence[Category]) -> list[str]:
+    """Of wrong labels."""
+    if any(category.wrong_label for category in categories):
+        return []
+    return ["No category stands for wrong labels, so the suspicion says nothing of them: add noisy probes."]

@@ -26,9 +26,10 @@ from sondage.tagging.evidence import Gathered, RunEvidence, gather
 from sondage.tagging.falling import falling
 from sondage.tagging.grounds import grounds_kept
 from sondage.tagging.prepare import Prepared, prepare
-from sondage.tagging.reference import ReferenceTagger, roughness, usual_k
+from sondage.tagging.reference import ReferenceTagger, usual_k
 from sondage.tagging.report_parts import Outcome, report_parts
 from sondage.tagging.suggest import suggest_labels
+from sondage.tagging.suite_fit import few_neighbours, says_nothing, started_singly
 from sondage.tagging.wrong_labels import calibration_of, estimate
 from sondage.types import AnyArray, Labels, Mask, PerRow, Probabilities, Rows
 
@@ -199,7 +200,9 @@ def tag_runs(
         suspicion = suspicion_by_evidence(suspicion, order)
         wrong_labels = estimate(of_runs, definition, order, suspicion)
     warnings = list(dict.fromkeys(text for run in prepared for text in run.warnings))
-    warnings += _rough(ks) + _no_suspicion(categories) + _overlap(runs)
+    warnings += (
+        few_neighbours(ks) + says_nothing(categories) + started_singly([run.displaced for run in runs])
+    )
     displaced = _displaced(runs, prepared)
     tag = _tags(probabilities, order, suspicion, categories, wrong_labels)
     suggested = suggest_labels([run.curves for run in prepared], runs[0].labels, num_examples)
@@ -355,29 +358,6 @@ def _num_examples(suspicion: PerRow, displaced: Mask) -> dict[str, int]:
         "displaced": int(displaced.sum()),
         "not_trained": int((~tagged & ~displaced).sum()),
     }
-
-
-def _overlap(runs: Sequence[RunCurves]) -> list[str]:
-    """Runs started together displace different examples; runs started one by one with one suite the same."""
-    times = np.unique(np.concatenate([np.unique(run.displaced) for run in runs]), return_counts=True)[1]
-    if len(runs) < 2 or not (times > 1).any():
-        return []
-    return [
-        f"{int((times > 1).sum())} examples are displaced in more than one run, {int((times == len(runs)).sum())} of "
-        "them in every one, which leaves these without a tag from training: the runs were started one by one. Start "
-        "all seeds together, and each displaces other examples."
-    ]
-
-
-def _rough(ks: Sequence[int]) -> list[str]:
-    warning = roughness(min(ks))
-    return [] if warning is None else [warning]
-
-
-def _no_suspicion(categories: Sequence[Category]) -> list[str]:
-    if any(category.wrong_label for category in categories):
-        return []
-    return ["No category stands for wrong labels, so the suspicion says nothing of them: add noisy probes."]
 
 
 def _part(

@@ -14,9 +14,9 @@ from sondage.tagging.evidence import (
     PAIR_WEIGHT,
     RunEvidence,
     epoch_weights,
+    gather,
     separation,
 )
-from sondage.tagging.evidence import evidence as evidence_of
 from sondage.tagging.pairs import one_way_pairs
 from sondage.tagging.prepare import Prepared
 
@@ -37,7 +37,7 @@ def prepared(curves: Curves, labels: np.ndarray, **more) -> Prepared:
 
 
 def evidence(runs: list[Prepared]) -> np.ndarray:
-    return evidence_of([RunEvidence.of(one) for one in runs])
+    return gather([RunEvidence.of(one) for one in runs]).strength
 
 
 def run(seed: int = 0, *, channels: tuple[str, ...] = ("margin", "loss", "predicted"), **more) -> Prepared:
