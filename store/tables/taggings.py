@@ -91,7 +91,10 @@ class Tag(Base):
     __table_args__ = (
         Index("ix_tags__tagging_id_position", "tagging_id", "position"),
         Index("ix_tags__tagging_id_tag_position", "tagging_id", "tag", "position"),
-        Index("ix_tags__tagging_id_label_position", "tagging_id", "label", "position"),
+        # Without the position its entries are alike, and Postgres keeps equal ones once: a quarter of the size, and a
+        # quarter less of a tagging's time in the database. The few tags of a class are sorted as they are read. The
+        # index by tag has the position: categories at the list's end would be read past all of it.
+        Index("ix_tags__tagging_id_label", "tagging_id", "label"),
     )
 
     tagging_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)

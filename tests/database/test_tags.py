@@ -49,6 +49,35 @@ def test_decisions_are_looked_up_once_and_not_per_tag(session: Session, word: st
     assert "SubPlan" not in plan, plan
 
 
+def test_the_tags_of_a_class_come_in_the_order_of_the_list(session: Session) -> None:
+    dataset = a_dataset(session, num=NUM)
+    run, suite = a_run(session, dataset), a_suite(session)
+    rng = np.random.default_rng(0)
+    position, label = rng.permutation(NUM), rng.integers(0, 30, NUM)
+    rows = [
+        (index, int(position[index]), index % 3 - 1, 0.5, int(label[index]), None, False, [1.0])
+        for index in range(NUM)
+    ]
+    made = [
+        taggings.create(session, project_id=dataset.project_id, runs=[run], suite_id=suite.id, tagger=name)
+        for name in ("reference", "other")
+    ]
+    tags.write(session, tagging_id=made[0].id, columns=tag_columns(rows))
+    tags.write(session, tagging_id=made[1].id, columns=tag_columns(rows[:50]))
+    session.execute(text("ANALYZE tags"))
+    named = {"tagging_id": made[0].id, "dataset_id": dataset.id, "where": Filter(label=7)}
+    pages, after = [], None
+    while not pages or after is not None:
+        page, after = tags.listed(session, **named, after=after, limit=10)
+        pages.append([tag.index for tag in page])
+    expected = sorted(np.flatnonzero(label == 7).tolist(), key=lambda index: position[index])
+    assert len(pages) > 1
+    assert [index for page in pages for index in page] == expected
+    assert tags.facet(session, **named, column="tag") == {
+        tag: sum(index % 3 - 1 == tag for index in expected) for tag in (-1, 0, 1)
+    }
+
+
 def test_tags_go_with_their_tagging_and_no_others(session: Session) -> None:
     dataset, suite = a_dataset(session), a_suite(session)
     run = a_run(session, dataset)
