@@ -77,8 +77,7 @@ def copy_columns(
 ) -> None:
     """Insert many rows of numbers by binary COPY, inside the session's transaction.
 
-    The rows are laid out by numpy, not one by one in Python. Rows that miss the same values are sent together, so the
-    order of the table is not quite that of the arrays.
+    The rows are laid out by numpy, not one by one in Python.
 
     Parameters
     ----------
@@ -93,33 +92,36 @@ def copy_columns(
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
+    rows = np.arange(len(next(iter(columns.values())).values)) if order is None else order
     with driver_connection(session).cursor() as cursor, cursor.copy(statement) as copy:
         copy.write(_COPY_SIGNATURE)
-        for rows, missing in _alike(columns, order):
-            for start in range(0, len(rows), _COPY_ROWS):
-                copy.write(_as_records(columns, rows[start : start + _COPY_ROWS], missing))
+        for start in range(0, len(rows), _COPY_ROWS):
+            copy.write(_in_order(columns, rows[start : start + _COPY_ROWS]))
         copy.write(_COPY_END)
 
 
-def _alike(
-    columns: Mapping[str, BulkColumn], order: NDArray[np.integer] | None
-) -> Iterator[tuple[NDArray[np.integer], frozenset[str]]]:
-    """Rows that miss the same columns, in order, with the names of these."""
-    num_rows = len(next(iter(columns.values())).values)
+def _in_order(columns: Mapping[str, BulkColumn], rows: NDArray[np.integer]) -> bytes:
+    """Rows as Postgres reads them. Those that miss the same columns are laid out together, then put in their places."""
     with_gaps = {name: column.missing for name, column in columns.items() if column.missing is not None}
-    pattern = np.zeros(num_rows, dtype=np.int64)
+    pattern = np.zeros(len(rows), dtype=np.int64)
     for bit, missing in enumerate(with_gaps.values()):
-        pattern |= missing.astype(np.int64) << bit
+        pattern |= missing[rows].astype(np.int64) << bit
+    records = np.empty(len(rows), dtype=object)
     for found in np.unique(pattern):
         names = frozenset(name for bit, name in enumerate(with_gaps) if found >> bit & 1)
         alike = pattern == found
-        yield np.flatnonzero(alike) if order is None else order[alike[order]], names
+        laid_out = _as_records(columns, rows[alike], names)
+        records[alike] = laid_out.view(f"V{laid_out.itemsize}").tolist()
+    return b"".join(records)
 
 
 def _as_records(
     columns: Mapping[str, BulkColumn], rows: NDArray[np.integer], missing: frozenset[str]
-) -> bytes:
-    """Rows as Postgres reads them: the number of fields, then for each its length in bytes (−1: NULL) and its value."""
+) -> NDArray[Any]:
+    """Rows that all miss the same columns, as Postgres reads them.
+
+    The number of fields, then for each its length in bytes (−1: NULL) and its value.
+    """
     fields: list[tuple[str, str] | tuple[str, str, tuple[int, ...]]] = [("fields", ">i2")]
     for name, column in columns.items():
         fields.append((f"{name} length", ">i4"))
@@ -132,7 +134,7 @@ def _as_records(
             records[f"{name} length"] = -1
         else:
             _fill(records, name, column.values[rows])
-    return records.tobytes()
+    return records
 
 
 def _layout(name: str, values: NDArray[Any]) -> list[tuple[str, str] | tuple[str, str, tuple[int, ...]]]:

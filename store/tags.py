@@ -117,7 +117,8 @@ def write(session: Session, *, tagging_id: int, columns: TagColumns) -> None:
         raise NotFound(f"There is no tagging {tagging_id} any more.")
     session.execute(delete(Tag).where(Tag.tagging_id == tagging_id))
     unseen = np.isnan(columns.suspicion)
-    # By place: three of the four indexes then grow at a few ends (docs/benchmarks/tagging.md).
+    # By place: the index by position then grows at its end alone, and its pages are full; that by tag grows at a few
+    # ends (docs/benchmarks/tagging.md).
     copy_columns(
         session,
         "tags",
