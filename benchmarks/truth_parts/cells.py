@@ -35,7 +35,7 @@ class CellRun:
     curves : RunCurves
         Channels `loss`, `margin`, `predicted` (rows, epochs) as the product records them in the training pass;
         displaced examples are not seen. Labels, the probes that were planted, the displaced rows, and the
-        left-out margins of three epochs.
+        left-out log odds of three epochs.
     extra : Curves
         What the product does not record: `el2n`, ‖p − onehot(y)‖₂, and `runner_up`, the class of the largest logit but
         the given label's; from the same training pass.

@@ -120,6 +120,62 @@ def _garments(folder: Path) -> DataRow:
     return _split("garments", "vector", *parts, 5, 5_000)
 
 
+def _overlaid(folder: Path) -> DataRow:
+    """Hard pictures: 4,000 of Fashion-MNIST, each turned, moved, mirrored, with another one shining through; 12 epochs.
+
+    The default recipe comes to an accuracy of about .53 on them, as on CIFAR-10's.
+    """
+    return _hardened(_fashion(folder), "overlaid")
+
+
+def _scrawls(folder: Path) -> DataRow:
+    """EMNIST's letters likewise."""
+    return _hardened(_letters(folder), "scrawls")
+
+
+def _hardened(row: DataRow, name: str) -> DataRow:
+    return replace(
+        row,
+        name=name,
+        inputs=_overlay(row.inputs, SUBSET_SEED),
+        held_out=_overlay(row.held_out, SUBSET_SEED + 1),
+        outside=_overlay(row.outside, SUBSET_SEED + 2),
+    )
+
+
+def _overlay(pictures: AnyArray, seed: int) -> AnyArray:
+    """.6 of each picture and .4 of another, each turned by up to 45°, moved by up to 4 pixels, half mirrored."""
+    rng = np.random.Generator(np.random.Philox(seed))
+
+    def placed(picture: AnyArray) -> AnyArray:
+        image, by = Image.fromarray(picture[..., 0]), rng.integers(-4, 5, 2).tolist()
+        image = image.rotate(rng.uniform(-45, 45), Image.Resampling.BILINEAR, translate=(by[0], by[1]))
+        pixels = np.asarray(image, dtype=np.float32)
+        return pixels[:, ::-1] if rng.random() < 0.5 else pixels
+
+    out = np.empty_like(pictures)
+    for row, other in enumerate(rng.permutation(len(pictures)).tolist()):
+        mixed = 0.6 * placed(pictures[row]) + 0.4 * placed(pictures[other])
+        out[row, ..., 0] = np.clip(mixed + rng.normal(0, 12, mixed.shape), 0, 255)
+    return out
+
+
+def _features(folder: Path) -> DataRow:
+    """Such pictures of classes 5…9 as 128 features of a convnet that was trained on those of classes 0…4 alone."""
+    with np.load(folder / "fashion_mnist.npz") as stored:
+        pictures, labels = stored["x_train"][..., None], stored["y_train"].astype(np.int64)
+        test, test_labels = stored["x_test"][..., None], stored["y_test"].astype(np.int64)
+    rng = np.random.Generator(np.random.Philox(SUBSET_SEED))
+    others = rng.permutation(np.flatnonzero(labels < 5))[:10_000]
+    mine = rng.permutation(np.flatnonzero(labels >= 5))[: 5_000 + NUM_OUTSIDE]
+    held = rng.permutation(np.flatnonzero(test_labels >= 5))[:NUM_HELD_OUT]
+    trained_on = _overlay(pictures[others], SUBSET_SEED), labels[others]
+    asked = [_overlay(pictures[mine], SUBSET_SEED + 1), _overlay(test[held], SUBSET_SEED + 2)]
+    features = embed(trained_on, asked, SUBSET_SEED)
+    parts = (features[0], labels[mine] - 5), (features[1], test_labels[held] - 5)
+    return _split("features", "vector", *parts, 5, 5_000)
+
+
 def _cifar10(folder: Path) -> DataRow:
     """4,000 of the 50,000 train pictures, 12 epochs."""
     train = _coded_pictures(folder / "cifar10_train.parquet", np.arange(10), 4_000 + NUM_OUTSIDE)
@@ -208,6 +264,9 @@ ROWS: dict[str, Callable[[Path], DataRow]] = {
     "questions": _questions,
     "shirts": _shirts,
     "phoneme": _phoneme,
+    "overlaid": _overlaid,
+    "scrawls": _scrawls,
+    "features": _features,
     "mnist": _mnist,
     "cifar10": _cifar10,
     "sst2": _sst2,
@@ -222,6 +281,9 @@ FILES = {
     "questions": ("trec.parquet",),
     "shirts": ("fashion_mnist.npz",),
     "phoneme": ("phoneme.parquet",),
+    "overlaid": ("fashion_mnist.npz",),
+    "scrawls": ("emnist_letters_test.npz",),
+    "features": ("fashion_mnist.npz",),
     "mnist": ("mnist.npz",),
     "cifar10": ("cifar10_train.parquet", "cifar10_test.parquet"),
     "sst2": ("sst2.parquet",),
@@ -229,7 +291,18 @@ FILES = {
     "adult": ("adult.parquet",),
 }
 """What each reads from the data folder."""
-DEVELOPMENT = ("fashion", "trec", "letters", "garments", "questions", "shirts", "phoneme")
+DEVELOPMENT = (
+    "fashion",
+    "trec",
+    "letters",
+    "garments",
+    "questions",
+    "shirts",
+    "phoneme",
+    "overlaid",
+    "scrawls",
+    "features",
+)
 CONFIRMATION = ("mnist", "cifar10", "sst2", "vectors")
 REPORTED = ("adult",)
 

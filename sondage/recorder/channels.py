@@ -17,7 +17,7 @@ INTEGERS: tuple[str, ...] = ("int8", "int16", "int32")
 COUNT = "count"
 """How often a row was seen in an epoch; recorded where it is asked for."""
 LEFT_OUT = "left_out"
-"""Left-out margins (`sondage.tagging.left_out`), of the epochs of a look alone; recorded where it is asked for."""
+"""Left-out log odds (`sondage.tagging.left_out`), of the epochs of a look alone; recorded where it is asked for."""
 DISTANCE = "distance"
 """Distances to the nearest class (`sondage.tagging.class_distance`), likewise."""
 OF_LOOKS = (LEFT_OUT, DISTANCE)

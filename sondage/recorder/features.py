@@ -13,7 +13,8 @@ import numpy as np
 from sondage.errors import InvalidInput
 from sondage.recorder.channels import LEFT_OUT
 from sondage.tagging.class_distance import ClassDistances
-from sondage.tagging.left_out import NOBODY, WIDEST, Regressions, directions, draw_fitted
+from sondage.tagging.gaussian_classes import NOBODY
+from sondage.tagging.left_out import WIDEST, LabelOdds, directions, draw_fitted
 from sondage.types import AnyArray, Labels, Mask, Rows
 
 SEED = 0
@@ -25,7 +26,7 @@ MOST_CLASSES = 32_768
 _CHUNK_ROWS = 1_024
 _UNKNOWN = -1
 _Witness = Callable[[AnyArray, Labels, Rows], AnyArray]
-"""Gets features, labels and what is left out (`Regressions.margins`)."""
+"""Gets features, labels and what is left out (`LabelOdds.log_odds`)."""
 
 
 class Features:
@@ -146,9 +147,9 @@ class Features:
 def _witness(name: str, features: AnyArray, labels: Labels) -> _Witness:
     """Fitted to these rows."""
     if name == LEFT_OUT:
-        return Regressions(features, labels, seed=SEED).margins
-    classes = ClassDistances(features, labels)
-    return lambda features, labels, without: classes.distances(features, without)
+        return LabelOdds(features, labels).log_odds
+    distances = ClassDistances(features, labels).distances
+    return lambda features, labels, without: distances(features, without)
 
 
 class _Kept:
@@ -172,7 +173,7 @@ class _Kept:
     def put_others(self, places: Rows, values: AnyArray) -> None:
         """By their largest number, so that none is too large for float16."""
         scale = np.abs(values).max(axis=1, initial=0.0)
-        scale = np.where(scale > 0, scale, np.float32(1))  # NaN stays, and makes the margin so
+        scale = np.where(scale > 0, scale, np.float32(1))  # NaN stays, and makes the odds so
         with np.errstate(invalid="ignore"):
             self._others[places] = values / np.where(np.isnan(scale), 1, scale)[:, None]
         self._scale[places] = scale

@@ -70,7 +70,7 @@ class Looks:
     def collect(self) -> dict[str, AnyArray]:
         """The channels that the run records, by name; nothing where nobody looked. The next epoch begins.
 
-        Takes as long as two ridge regressions do, or a seventh of that for `distance` alone, in the caller's thread:
+        Takes as long as fitting classes of one covariance does, once for each of the two, in the caller's thread:
         closed epochs must not wait for it elsewhere.
         """
         if self._features is None:

@@ -9,22 +9,14 @@ itself. Measured: docs/benchmarks/categories.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from sondage.tagging.left_out import NOBODY, drawn
+from sondage.tagging.gaussian_classes import GaussianClasses
+from sondage.tagging.left_out import drawn
 from sondage.types import AnyArray, Labels, Mask, Rows
 
 PENALTY = 1.0
 """Of the mean variance within classes; added to that of every direction."""
-_LEAST_VARIANCE = 1e-6
-"""The same where classes hardly vary; of a column whose variance over all examples is 1."""
-_FURTHEST = 1e6
-"""Standard deviations of a column. The squares of more do not fit into float32."""
-_CHUNK_ROWS = 4_096
-_CHUNK_ENTRIES = 2**19
-"""Of an array rows × classes: 2 MiB."""
 
 
 def class_distances(
@@ -71,34 +63,17 @@ def class_distances(
 
 
 class ClassDistances:
-    """The classes of some rows: a mean each, and one covariance for all.
+    """Distances to the classes of some rows.
 
     Parameters
     ----------
     features : float array, shape (n, width)
         Finite, at least one row.
     labels : int array, shape (n,)
-
-    Notes
-    -----
-    The covariance is the scatter within classes, Σ (x − μ)(x − μ)ᵀ, and the penalty, over n − classes; penalty and
-    divisor stay where a row is left out. Features are kept whitened: multiplied so that the covariance is the identity
-    and distances are plain ones.
     """
 
     def __init__(self, features: AnyArray, labels: Labels) -> None:
-        present, self._code = np.unique(labels, return_inverse=True)
-        self._count = np.bincount(self._code)
-        self._freedom = max(len(features) - len(present), 1)
-        self._middle = features.mean(axis=0, dtype=np.float64)
-        spread = features.std(axis=0, dtype=np.float64)
-        varies = spread > 1e-6 * np.abs(self._middle)  # less is rounding
-        self._scale = np.where(varies, 1 / np.where(varies, spread, 1), 0)
-        rows = np.concatenate([self._standardised(features[block]) for block in _blocks(len(features))])
-        means = self._means(rows)
-        self._whitening = self._whitened_by(self._scatter(rows, means))
-        self._classes = means @ self._whitening
-        self._rows = rows @ self._whitening
+        self._classes = GaussianClasses(features, labels, PENALTY)
 
     def distances(self, features: AnyArray, without: Rows) -> AnyArray:
         """To the nearest class mean.
@@ -116,102 +91,17 @@ class ClassDistances:
             NaN where the features are not finite, and where no class is left.
         """
         out = np.empty(len(features), dtype=np.float32)
-        for block in _blocks(len(features), max(1, min(_CHUNK_ROWS, _CHUNK_ENTRIES // len(self._classes)))):
+        for block in self._classes.blocks(len(features)):
             out[block] = self._distances(features[block], without[block])
         return out
 
     def _distances(self, features: AnyArray, without: Rows) -> AnyArray:
-        finite: Mask = np.asarray(np.isfinite(features).all(axis=1))
-        rows = self._standardised(np.where(finite[:, None], features, 0)) @ self._whitening
-        left = self._left_out(without)
-        squares = self._squares(rows, left)
+        rows, finite = self._classes.whitened(features)
+        left = self._classes.left_out(without)
+        squares = self._classes.squares(rows, left)
         nearest = squares.argmin(axis=1)
         known = finite & np.isfinite(squares[np.arange(len(rows)), nearest])
         # Once more, without the differences of large numbers that a product of matrices is made of.
-        apart = rows - self._classes[nearest] + np.where((nearest == left.own)[:, None], left.towards, 0)
+        apart = rows - self._classes.means[nearest]
+        apart += np.where((nearest == left.own)[:, None], left.towards, 0)
         return np.where(known, np.sqrt(left.squared(apart)), np.nan)
-
-    def _squares(self, rows: AnyArray, left: _LeftOut) -> AnyArray:
-        """Squared distances to all classes, infinite to one that is no more. Shape (rows, classes)."""
-        classes, own = self._classes, left.own
-        squares = _inner(rows, rows)[:, None] - 2 * (rows @ classes.T) + _inner(classes, classes)
-        squares += left.gain[:, None] * (_inner(rows, left.away)[:, None] - left.away @ classes.T) ** 2
-        to_own = left.squared(rows - classes[own] + left.towards)
-        squares[np.arange(len(rows)), own] = np.where(left.was_alone, np.inf, to_own)
-        return np.asarray(squares)
-
-    def _left_out(self, without: Rows) -> _LeftOut:
-        """With ζ = s − μ(y) of the row s of class y: μ(y) moves by − ζ / (n(y) − 1), and the scatter loses
-        n(y) / (n(y) − 1) ζζᵀ, of which Sherman and Morrison have the inverse."""
-        there, own = without != NOBODY, self._code[without]
-        away = np.where(there[:, None], self._rows[without] - self._classes[own], np.float32(0))
-        others = self._count[own] - 1
-        beside = np.maximum(others, 1).astype(np.float32)
-        share = np.where(others > 0, (beside + 1) / beside, 0) / np.float32(self._freedom)
-        gain = share / np.maximum(1 - share * _inner(away, away), np.float32(1e-4))
-        return _LeftOut(own, away, away / beside[:, None], gain, there & (others == 0))
-
-    def _standardised(self, features: AnyArray) -> AnyArray:
-        """In float64 until then: a column may vary little beside its mean."""
-        values = (features - self._middle) * self._scale
-        return np.asarray(np.clip(values, -_FURTHEST, _FURTHEST), dtype=np.float32)
-
-    def _means(self, rows: AnyArray) -> AnyArray:
-        """Of standardised rows, shape (classes, width)."""
-        sums = np.zeros((len(self._count), rows.shape[1]))
-        order = np.argsort(self._code, kind="stable")
-        for block in _blocks(len(order)):
-            code = self._code[order[block]]
-            first = np.flatnonzero(np.diff(code, prepend=-1))
-            sums[code[first]] += np.add.reduceat(rows[order[block]], first, axis=0)
-        return (sums / self._count[:, None]).astype(np.float32)
-
-    def _scatter(self, rows: AnyArray, means: AnyArray) -> AnyArray:
-        scatter = np.zeros((rows.shape[1], rows.shape[1]))
-        for block in _blocks(len(rows)):
-            apart = rows[block] - means[self._code[block]]
-            scatter += apart.T @ apart
-        return scatter
-
-    def _whitened_by(self, scatter: AnyArray) -> AnyArray:
-        """What standardised rows are multiplied by, shape (width, width)."""
-        held = np.arange(len(scatter))
-        penalty = max(PENALTY * float(scatter.diagonal().mean()), _LEAST_VARIANCE * self._freedom)
-        scatter[held, held] += penalty
-        return np.linalg.inv(np.linalg.cholesky(scatter / self._freedom)).T.astype(np.float32)
-
-
-@dataclass(frozen=True)
-class _LeftOut:
-    """Of each row, the fitted one that is left out; nothing is left out of a row whose `away` is 0.
-
-    Parameters
-    ----------
-    own : int array, shape (rows,)
-        Its class.
-    away, towards : float32 arrays, shape (rows, width)
-        From its class's mean to it, whitened; and how far that mean moves back without it.
-    gain : float32 array, shape (rows,)
-        Of the squares along `away`, as the covariance shrinks there.
-    was_alone : bool array, shape (rows,)
-        Its class is no more.
-    """
-
-    own: Rows
-    away: AnyArray
-    towards: AnyArray
-    gain: AnyArray
-    was_alone: Mask
-
-    def squared(self, apart: AnyArray) -> AnyArray:
-        """Squared distance of what is so far apart, shape (rows, width)."""
-        return np.asarray(_inner(apart, apart) + self.gain * _inner(apart, self.away) ** 2)
-
-
-def _blocks(num_rows: int, step: int = _CHUNK_ROWS) -> list[slice]:
-    return [slice(start, start + step) for start in range(0, num_rows, step)]
-
-
-def _inner(one: AnyArray, other: AnyArray) -> AnyArray:
-    """Of each row of both."""
-    return np.asarray(np.einsum("ij,ij->i", one, other))

@@ -1,10 +1,10 @@
 """⑤ Evidence against each given label, from what training recorded: the order of the default tagger.
 
 Three things, in standard deviations of the examples: a low margin while the model trained, in the epochs in which
-known wrong labels stand out; a low margin by a classifier that was fitted without the example, on the model's own
-features, which counts the less the more of the known wrong labels these have learned by heart; and a pair of labels
+known wrong labels stand out; low odds by a classifier that was fitted without the example, on the model's own
+features, which count the less the more of the known wrong labels these have learned by heart; and a pair of labels
 (given, predicted) that the worst examples have much more often than its reverse, as when one class was labelled as
-another by habit. Chosen and weighed on seven data sets under eight kinds of noise (docs/benchmarks/truth.md). Of the
+another by habit. Chosen and weighed on ten data sets under eight kinds of noise (docs/benchmarks/truth.md). Of the
 data at hand only the known wrong labels, which a suite plants, have a say: in which epochs count, and how much the
 features do.
 """
@@ -25,9 +25,9 @@ from sondage.types import AnyArray, Mask, Rows
 
 SEPARATION_POWER = 12
 FEWEST_KNOWN_WRONG = 5
-"""With fewer the epochs all count alike, and the left-out margin as much as the margin."""
-LEFT_OUT_WEIGHT = 3.0
-"""Of a left-out margin that agrees with the margin, on features that have learned no known wrong label by heart."""
+"""With fewer the epochs all count alike, and the left-out odds as much as the margin."""
+LEFT_OUT_WEIGHT = 5.0
+"""Of left-out odds that agree with the margin, on features that have learned no known wrong label by heart."""
 LEARNED_POWER = 3
 AGREEMENT_POWER = 2
 PAIR_WEIGHT = 1.2
@@ -45,18 +45,18 @@ class RunEvidence:
     separations : float64 array, shape (epochs,)
         In which epochs known wrong labels stand out.
     look : int or None
-        The epoch whose look counts: in whose left-out margins they stand out most; without any known the first, as the
+        The epoch whose look counts: in whose left-out odds they stand out most; without any known the first, as the
         safest.
     learned : float
         Of that look, the share of known wrong labels that the features have learned by heart, 0 to 1 (`_learned`).
     left_out_weight : float
-        What its left-out margin counts, beside 1 for the margin: the less, the more was learned by heart and the less
+        What its left-out odds count, beside 1 for the margin: the less, the more was learned by heart and the less
         the two agree.
     margin : float64 array, shape (rows,)
         Less the margin, a mean of the epochs by their weights, or else the loss; standardised by what the run trained.
         High is bad; NaN without a curve.
     left_out : float64 array, shape (rows,)
-        Less the left-out margin of that look, standardised likewise; NaN where nobody looked.
+        Less the left-out log odds of that look, standardised likewise; NaN where nobody looked.
     """
 
     run: Prepared
@@ -168,7 +168,7 @@ def _best_look(run: Prepared) -> int | None:
 def _learned(run: Prepared, left_out: AnyArray) -> float:
     """How many of the known wrong labels a look has learned by heart, as a share, beyond what chance gives back.
 
-    A regression that was fitted without an example, on features that know nothing of its label, gives back a wrong one
+    A classifier that was fitted without an example, on features that know nothing of its label, gives back a wrong one
     no oftener than it gives an example any one class but its own.
     """
     back, own = left_out[run.known_wrong], left_out[: len(run.trained)][run.trained]

@@ -1,7 +1,7 @@
 """⑤ What the order by evidence rests on, kept with a tagging: small enough for its report, enough to tell of each
 example where it stands among all others in what counts.
 
-The kept part has the scale of each run's margins and left-out margins, quantiles of their means over the runs, and the
+The kept part has the scale of each run's margins and left-out odds, quantiles of their means over the runs, and the
 pairs that go one way. With the curves of one example its place in each follows, as the order had it.
 """
 
@@ -42,7 +42,7 @@ def grounds_kept(found: Gathered, of_runs: Sequence[RunEvidence], ranked: Mask) 
 
 
 def _of_run(one: RunEvidence) -> dict[str, Any]:
-    """Which channel its margins are of, and how these and the left-out margins are standardised; high is bad."""
+    """Which channel its margins are of, and how these and the left-out odds are standardised; high is bad."""
     channel = "margin" if "margin" in one.run.curves else "loss"
     values = _towards(channel) * weighted(one.run, channel, one.separations)
     looked = None if one.look is None else -one.run.looks[one.look].astype(np.float64)
@@ -116,7 +116,7 @@ def standing(
     seen : sequence of Seen or None
         Per run; None where it has no say in the margin.
     looked : sequence of float or None
-        Per run, the left-out margin of the look that counts; none or NaN where there is none.
+        Per run, the left-out log odds of the look that counts; none or NaN where there is none.
     """
     of_runs: Sequence[Mapping[str, Any]] = kept["runs"]
     margins = [

@@ -35,7 +35,7 @@ class Prepared:
     """A run that is ready to be tagged: filled curves, and all of its probes, each with a curve.
 
     `trained` (bool, shape (N,)) are the examples it trained on; others have a curve if they were scored all the same.
-    `looks` are left-out margins by epoch; `known_wrong` the rows of fit probes whose label is wrong.
+    `looks` are left-out log odds by epoch; `known_wrong` the rows of fit probes whose label is wrong.
     `untrained` are held-out known examples among these: they tell how well a tagger does out of sample.
     """
 

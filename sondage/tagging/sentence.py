@@ -5,6 +5,7 @@ It says facts, and none of them is turned to fit the tag: where votes and the or
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,7 +60,7 @@ class Grounds:
     by_epochs : bool
         Some epochs count more in these than others.
     left_out : float, optional
-        Left-out margin (`sondage.tagging.left_out`), the mean over the runs.
+        Left-out log odds of its label (`sondage.tagging.left_out`), the mean over the runs.
     left_out_below : float, optional
         0…1: share of the examples that have a higher one; old taggings do not know it.
     left_out_weight : float, optional
@@ -283,15 +284,21 @@ def _left_out(grounds: Grounds) -> tuple[list[str], list[str]]:
     value, below, weight = grounds.left_out, grounds.left_out_below, grounds.left_out_weight
     if value is None or (weight is not None and weight < LITTLE_WEIGHT):
         return [], []
-    gives = "a classifier fitted without it on the model's features gives it"
-    another, own = [f"{gives} another class"], [f"{gives} its label"]
+    gives = f"a classifier fitted without it on the model's features gives its label {_probability(value)}"
     if below is None:
-        return (another if value < 0 else []), (own if value > 0.5 else [])
+        return ([gives] if value < 0 else []), ([gives] if value > 1 else [])
     if value < 0:
-        return (another if below >= 0.5 else []), []
+        return ([gives] if below >= 0.5 else []), []
     if below >= LESS_CLEARLY:
-        return [f"{gives} its label less clearly than {_percent(below)} of the examples theirs"], []
-    return [], (own if below < 0.5 else [])
+        return [f"{gives}, less than {_percent(below)} of the examples theirs"], []
+    return [], ([gives] if below < 0.5 else [])
+
+
+def _probability(log_odds: float) -> str:
+    share = 1 / (1 + math.exp(-log_odds))
+    if not 0.01 <= share <= 0.99:
+        return f"a probability {'below 1' if share < 0.01 else 'above 99'} %"
+    return f"a probability of {_percent(share)}"
 
 
 def _pair(pair: Pair) -> str:

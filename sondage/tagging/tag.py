@@ -54,8 +54,8 @@ class RunCurves:
     name : str
         For the report.
     looks : mapping of int to float array, shape (rows,)
-        By position among the epochs of `curves`, left-out margins of that epoch (`sondage.tagging.left_out`); NaN where
-        nobody looked.
+        By position among the epochs of `curves`, left-out log odds of that epoch (`sondage.tagging.left_out`); NaN
+        where nobody looked.
     other_splits : int64 array
         Indices of examples that are not of the train split: scored, if they have a curve, and not trained.
     setup : mapping

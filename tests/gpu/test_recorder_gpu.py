@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import sondage
 from sondage.recorder.spool import RunFolder
-from sondage.tagging.left_out import directions, left_out_margins
+from sondage.tagging.left_out import directions, left_out_odds
 from sondage.torch import EpochBuffer, Indexed, look
 
 pytestmark = [
@@ -82,4 +82,4 @@ def test_a_look_leaves_the_device_as_it_was_and_says_what_the_cpu_says(epoch, tm
     run.finish()
     found = RunFolder(next(tmp_path.glob("d*r*")), 0).read_epoch(0).channels["left_out"]
     hidden = model[:3].cpu().eval()(values).detach().numpy() @ directions(200, 0)
-    np.testing.assert_allclose(found, left_out_margins(hidden, labels.numpy(), np.ones(N, bool)), atol=0.02)
+    np.testing.assert_allclose(found, left_out_odds(hidden, labels.numpy(), np.ones(N, bool)), atol=0.02)

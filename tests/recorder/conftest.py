@@ -10,7 +10,6 @@ import pytest
 
 import sondage
 from sondage.recorder import sender
-from sondage.tagging import left_out
 from tests.recorder.fake_server import FakeServer, running
 from tests.recorder.sixty_examples import CHANNELS, GIVEN
 
@@ -55,9 +54,3 @@ def begin(init: Init) -> Begin:
     """`init` of sixty examples, recording looks."""
     usual: dict[str, Any] = {"labels": GIVEN, "channels": CHANNELS, "num_epochs": 3}
     return lambda **changes: init(**{**usual, **changes})
-
-
-@pytest.fixture
-def few_waves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regressions on few columns, which are solved at once."""
-    monkeypatch.setattr(left_out, "NUM_WAVES", 16)

@@ -16,13 +16,11 @@ from sondage.cli import main
 from sondage.recorder import features as features_module
 from sondage.tagging import left_out as left_out_module
 from sondage.tagging.class_distance import class_distances
-from sondage.tagging.left_out import left_out_margins
+from sondage.tagging.left_out import left_out_odds
 from sondage.torch import look
 from tests.recorder.conftest import Begin, Init
 from tests.recorder.fake_server import FakeServer
 from tests.recorder.sixty_examples import CHANNELS, FEATURES, GIVEN, N, close, looked_at, warnings_in
-
-pytestmark = pytest.mark.usefixtures("few_waves")
 
 
 def test_margins_are_those_of_the_features_in_whatever_order_they_come(
@@ -38,7 +36,7 @@ def test_margins_are_those_of_the_features_in_whatever_order_they_come(
         close(run)
     run.finish()
     assert due == [True, True, False, False, False, True]
-    expected = left_out_margins(FEATURES, GIVEN, np.ones(N, bool))
+    expected = left_out_odds(FEATURES, GIVEN, np.ones(N, bool))
     assert looked_at(server).keys() == {0, 1, 5}
     for found in looked_at(server).values():
         np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -67,10 +65,10 @@ def test_a_look_tells_the_channels_that_were_announced(
         np.testing.assert_allclose(found, class_distances(FEATURES, GIVEN, np.ones(N, bool)), rtol=1e-5)
 
 
-def test_distances_alone_need_no_regressions_and_go_into_half_precision(
+def test_distances_alone_need_no_odds_and_go_into_half_precision(
     begin: Begin, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(features_module, "Regressions", _interrupt)
+    monkeypatch.setattr(features_module, "LabelOdds", _interrupt)
     run = begin(channels={"loss": "", "distance": "float16"})
     run.log_features(rows=np.arange(N), features=FEATURES)
     close(run)
@@ -98,10 +96,10 @@ def test_a_probe_leaves_its_source_out_and_other_splits_are_not_fitted(
     sources = np.full(N + 2, -1)
     sources[N] = 4
     rounded = torch.from_numpy(values).bfloat16().float().numpy()
-    expected = left_out_margins(rounded, np.append(GIVEN, [0, 2]), np.arange(N + 2) < 50, source=sources)
+    expected = left_out_odds(rounded, np.append(GIVEN, [0, 2]), np.arange(N + 2) < 50, source=sources)
     # What is not fitted is kept in half precision.
     np.testing.assert_allclose(looked_at(server)[0], expected, atol=1e-3)
-    without = left_out_margins(rounded, np.append(GIVEN, [0, 2]), np.arange(N + 2) < 50)
+    without = left_out_odds(rounded, np.append(GIVEN, [0, 2]), np.arange(N + 2) < 50)
     assert abs(without[N] - expected[N]) > 5e-3, "its source would have told"
     far = class_distances(rounded, np.append(GIVEN, [0, 2]), np.arange(N + 2) < 50, source=sources)
     found = looked_at(server, "distance")[0]
@@ -129,7 +127,7 @@ def test_memory_is_bounded_and_what_is_kept_in_half_precision_says_the_same(
     assert run._looks._features is None, "nothing of it stays"
     run.finish()
     projected = large @ left_out_module.directions(5, 0)
-    expected = left_out_margins(projected, GIVEN, np.ones(N, bool))
+    expected = left_out_odds(projected, GIVEN, np.ones(N, bool))
     found = looked_at(server)[0]
     assert np.isnan(found).sum() == 5
     np.testing.assert_allclose(found[np.isfinite(found)], expected[np.isfinite(found)], atol=5e-3)
@@ -142,7 +140,7 @@ def test_labels_that_the_run_does_not_know_come_with_the_batch(init: Init, serve
     run.log_features(rows=np.arange(N), features=FEATURES, labels=GIVEN)
     close(run)
     run.finish()
-    expected = left_out_margins(FEATURES, GIVEN, np.ones(N, bool))
+    expected = left_out_odds(FEATURES, GIVEN, np.ones(N, bool))
     np.testing.assert_allclose(looked_at(server)[0], expected, atol=1e-5)
 
 
@@ -224,14 +222,14 @@ def test_a_look_that_is_taken_again_after_end_epoch_raised_keeps_the_epoch(
     assert looked_at(server).keys() == {0}
 
 
-def test_an_interrupt_while_margins_are_worked_out_leaves_the_epoch_as_it_was(
+def test_an_interrupt_while_odds_are_worked_out_leaves_the_epoch_as_it_was(
     begin: Begin, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = begin()
     run.log(rows=np.arange(N), logits=np.zeros((N, 3), np.float32))
     run.log_features(rows=np.arange(N), features=FEATURES)
     with monkeypatch.context() as patched:
-        patched.setattr(features_module.Regressions, "margins", _interrupt)
+        patched.setattr(features_module.LabelOdds, "log_odds", _interrupt)
         with pytest.raises(KeyboardInterrupt):
             run.end_epoch()
     run.end_epoch()
@@ -243,13 +241,13 @@ def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
-def test_no_room_for_the_regressions_costs_the_look_alone(
+def test_no_room_for_the_classes_costs_the_look_alone(
     begin: Begin, server: FakeServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fails(*_: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(features_module.Regressions, "_solve", fails)
+    monkeypatch.setattr(features_module.LabelOdds, "log_odds", fails)
     run = begin()
     run.log_features(rows=np.arange(N), features=FEATURES)
     close(run)

@@ -17,13 +17,11 @@ from torch.utils.data import DataLoader, TensorDataset
 import sondage
 from sondage.client import Client
 from sondage.tagging.class_distance import class_distances
-from sondage.tagging.left_out import left_out_margins
+from sondage.tagging.left_out import left_out_odds
 from sondage.torch import Indexed, look, plant
 from tests.recorder.conftest import Begin
 from tests.recorder.fake_server import FakeServer
 from tests.recorder.sixty_examples import CHANNELS, FEATURES, GIVEN, N, close, looked_at, warnings_in
-
-pytestmark = pytest.mark.usefixtures("few_waves")
 
 
 class Net(nn.Module):
@@ -91,7 +89,7 @@ def test_the_training_is_the_same_with_looks_and_without(
     with torch.no_grad():
         hidden = model.body(model.frozen(torch.from_numpy(FEATURES)))
     np.testing.assert_allclose(logged, hidden, atol=1e-5)
-    expected = left_out_margins(logged, GIVEN, np.ones(N, bool))
+    expected = left_out_odds(logged, GIVEN, np.ones(N, bool))
     np.testing.assert_allclose(looked_at(server)[2], expected, atol=1e-5)
     far = class_distances(logged, GIVEN, np.ones(N, bool))
     np.testing.assert_allclose(looked_at(server, "distance")[2], far, rtol=1e-4)
@@ -121,7 +119,7 @@ def test_mappings_a_forward_of_ones_own_and_a_compiled_model(begin: Begin, serve
     look(run, compiled, loader)
     close(run)
     run.finish()
-    expected = left_out_margins(FEATURES, GIVEN, np.ones(N, bool))
+    expected = left_out_odds(FEATURES, GIVEN, np.ones(N, bool))
     for epoch in (0, 1, 3):
         np.testing.assert_allclose(looked_at(server)[epoch], expected, atol=1e-5)
 

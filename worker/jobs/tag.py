@@ -161,7 +161,7 @@ def _early(tagging: Tagging) -> dict[str, int | None] | None:
 
 
 def _looks(session: Session, run: Run, epochs: Sequence[int]) -> dict[int, AnyArray]:
-    """By position among the epochs, the left-out margins, shape (num_rows,)."""
+    """By position among the epochs, the left-out log odds, shape (num_rows,)."""
     looked = curves.epochs_of_channel(session, run_id=run.id, channel="left_out")
     within = [epoch for epoch in looked if epoch in epochs]
     found = curves.read_channel(

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from sondage.recorder.channels import DISTANCE, LEFT_OUT, OF_LOOKS
 from sondage.tagging.class_distance import ClassDistances
-from sondage.tagging.left_out import NOBODY, Regressions, draw_fitted
+from sondage.tagging.gaussian_classes import NOBODY
+from sondage.tagging.left_out import LabelOdds, draw_fitted
 from sondage.torch.features import Given, NotOneVectorEach, last_linear, narrowed, projection
 from sondage.types import AnyArray
 from worker.data.loader import TrainingData
@@ -19,7 +20,7 @@ from worker.training.passes import Trainer
 from worker.training.seeding import derived_seed
 
 _BLOCK_ROWS = 1_024
-"""Predictions of a block are rows × classes."""
+"""Of what is asked at once."""
 
 
 def look(
@@ -37,8 +38,8 @@ def look(
     Returns
     -------
     dict of str to float32 array, shape (num_rows,)
-        Margins (`sondage.tagging.left_out`) and distances (`sondage.tagging.class_distance`); NaN for rows that are not
-        of the train split. Nothing for a model that does not end in a linear layer of one vector a row.
+        Log odds (`sondage.tagging.left_out`) and distances (`sondage.tagging.class_distance`); NaN for rows that are
+        not of the train split. Nothing for a model that does not end in a linear layer of one vector a row.
     """
     layer = last_linear(trainer.model, trainer.num_classes)
     if layer is None:
@@ -55,14 +56,14 @@ def look(
         fitted, kept = fitted[usable], kept[usable]
         if len(fitted) < 2:
             return out
-        regressions = Regressions(kept, data.labels[fitted], seed=seed)
+        odds = LabelOdds(kept, data.labels[fitted])
         classes = ClassDistances(kept, data.labels[fitted])
         place = np.full(data.num_rows, NOBODY, dtype=np.int64)
         place[fitted] = np.arange(len(fitted))
         place[data.num_examples :] = np.where(data.probe_sources >= 0, place[data.probe_sources], NOBODY)
 
         def tell(batch: AnyArray, values: AnyArray) -> None:
-            out[LEFT_OUT][batch] = regressions.margins(values, data.labels[batch], place[batch])
+            out[LEFT_OUT][batch] = odds.log_odds(values, data.labels[batch], place[batch])
             out[DISTANCE][batch] = classes.distances(values, place[batch])
 
         for start in range(0, len(fitted), _BLOCK_ROWS):

@@ -7,7 +7,7 @@ import pytest
 
 from sondage.errors import InvalidInput
 from sondage.tagging import class_distance as module
-from sondage.tagging import left_out
+from sondage.tagging import gaussian_classes, left_out
 from sondage.tagging.class_distance import PENALTY, ClassDistances, class_distances
 
 World = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -168,8 +168,8 @@ def test_numbers_of_any_size_are_far_and_no_more(world):
 
 def test_blocks_change_nothing(world, monkeypatch):
     whole = class_distances(*world)
-    monkeypatch.setattr(module, "_CHUNK_ENTRIES", 13)
-    monkeypatch.setattr(module, "_CHUNK_ROWS", 11)
+    monkeypatch.setattr(gaussian_classes, "_CHUNK_ENTRIES", 13)
+    monkeypatch.setattr(gaussian_classes, "_CHUNK_ROWS", 11)
     np.testing.assert_allclose(class_distances(*world), whole, rtol=1e-4)
 
 
