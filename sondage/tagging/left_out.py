@@ -168,6 +168,9 @@ class LabelOdds:
 
     def _log_likely(self, rows: AnyArray, left: LeftOut) -> AnyArray:
         """log n(k) − d(k)² / 2, without what is left out; −∞ for a class that is no more. Shape (rows, classes)."""
-        count = np.broadcast_to(self._classes.count, (len(rows), len(self._classes.count))).astype(np.float32)
-        count[np.flatnonzero(left.there), left.own[left.there]] -= 1
-        return np.asarray(np.log(np.maximum(count, 1e-30)) - self._classes.squares(rows, left) / 2)
+        count = self._classes.count
+        likely = self._classes.squares(rows, left) * np.float32(-0.5) + np.log(count).astype(np.float32)
+        there = np.flatnonzero(left.there)
+        own = left.own[there]
+        likely[there, own] += np.log(np.maximum(count[own] - 1, 1) / count[own]).astype(np.float32)
+        return np.asarray(likely)
