@@ -35,6 +35,9 @@ MOST_TAIL_RATIO = 1.35
 """Above it, right examples score worse than most flips do: on made-up data 1.4 to 2.1 with few errors or none."""
 LEAST_EXPLAINED = 0.67
 """Of π over U / q at `BODY`: .69 to 1.07 on development cells with uniform noise, else at most .47."""
+OVERLAP_LEVEL, MOST_OVERLAP = 0.8, 0.1
+"""Estimated share of right labels above the score that most flips exceed. On development cells with uniform noise at
+most .054 where a model is right of four in five, .13 to .17 where it is of half: shares came out .02 to .10 too high."""
 _SWEEPS = 40
 
 
@@ -107,6 +110,13 @@ class ProbeCalibration:
         """Is it known how much of what scores as bad as a flip is wrong? Not where right examples score worse, nor with
         two classes."""
         return self.tail_ratio <= MOST_TAIL_RATIO and self.num_classes >= FEWEST_CLASSES
+
+    @property
+    def overlap(self) -> float:
+        """Estimated share of right labels, 0…1, that score above the level which .8 of the flips exceed."""
+        runs = self.scales[self.scales.any(axis=1)]
+        right = (runs * (OVERLAP_LEVEL / (1 - OVERLAP_LEVEL)) ** POWERS).sum(axis=1)
+        return min(1.0, float(right.mean()) / max(1 - self.like_flips, 1e-9)) if len(runs) else 0.0
 
     @property
     def share_wrong(self) -> float:

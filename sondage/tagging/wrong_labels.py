@@ -30,6 +30,7 @@ from sondage.tagging.prepare import Prepared
 from sondage.tagging.probe_calibration import (
     FEWEST_CLASSES,
     FEWEST_PROBES,
+    MOST_OVERLAP,
     ProbeCalibration,
     RunScores,
     calibrate_by_probes,
@@ -42,6 +43,10 @@ SHORTEST_LIST = 20
 TOO_FEW = (
     f"Fewer than {FEWEST_PROBES} flipped labels are planted in these runs: nothing says how likely a label is wrong, "
     "and tags go by votes. Plant the default suite, or review a sample of 100."
+)
+TOO_HIGH = (
+    " Many right labels look as bad as flips here, as where a model is often wrong: the share of wrong labels and "
+    "their probabilities come out too high, on data with known errors the share by .02 to .10. Review a sample of 100."
 )
 BY_VOTES = "Shares of votes, which are no probabilities of an error."
 
@@ -169,7 +174,8 @@ def _summary(
         "top_lists": _top_lists(found.share_wrong, value if told else None, low, high),
         "threshold": THRESHOLD,
         "curve": _curve(value, low, high),
-        "assumption": possible[0].assumption,
+        "overlap": round(found.overlap, 4),
+        "assumption": possible[0].assumption + (TOO_HIGH if found.overlap > MOST_OVERLAP else ""),
         "warning": None if told else _warning(found, *ends),
     }
 

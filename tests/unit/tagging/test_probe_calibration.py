@@ -7,6 +7,7 @@ import pytest
 
 from sondage.errors import InvalidInput
 from sondage.tagging.probe_calibration import (
+    MOST_OVERLAP,
     ProbeCalibration,
     RunScores,
     calibrate_by_probes,
@@ -173,3 +174,16 @@ def test_chances_fall_with_the_score_and_are_missing_where_it_is() -> None:
 def test_too_little_is_refused(flips: int, classes: int) -> None:
     with pytest.raises(InvalidInput, match="at least 20 flips"):
         _of_one_run(np.zeros(10), np.zeros(flips), num_classes=classes)
+
+
+def test_right_labels_that_look_like_flips_are_noticed_and_make_the_share_too_high() -> None:
+    rng = np.random.default_rng(0)
+    wrong = rng.random(8_000) < 0.2
+    found = {}
+    for apart in (3.0, 1.5):
+        score = rng.standard_normal(8_000) + apart * wrong
+        found[apart] = _of_one_run(score, rng.standard_normal(500) + apart)
+        assert found[apart].is_uniform
+    assert found[3.0].overlap == pytest.approx((rng.standard_normal(100_000) > 3 - 0.84).mean(), abs=0.02)
+    assert found[3.0].overlap < MOST_OVERLAP < found[1.5].overlap
+    assert found[1.5].share_wrong > found[3.0].share_wrong

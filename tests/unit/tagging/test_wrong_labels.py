@@ -10,7 +10,7 @@ import pytest
 from sklearn.isotonic import IsotonicRegression
 
 from sondage.curves import Curves
-from sondage.tagging import probe_calibration
+from sondage.tagging import probe_calibration, wrong_labels
 from sondage.tagging.cut import cut_at
 from sondage.tagging.error_families import flip_rows, likely_flips
 from sondage.tagging.evidence import RunEvidence
@@ -134,6 +134,14 @@ def test_with_the_warning_and_no_prediction_anything_may_be_wrong(many, suite) -
     assert "no prediction was recorded" in family["assumption"]
     assert "noisy" not in result.tag_names()
     assert set(told["curve"]["high"]) == {1.0}
+
+
+def test_where_right_labels_look_like_flips_the_assumption_says_so(many, suite, monkeypatch) -> None:
+    _, told = _told(many[1], suite)
+    assert told["overlap"] < probe_calibration.MOST_OVERLAP
+    assert wrong_labels.TOO_HIGH not in told["assumption"]
+    monkeypatch.setattr(wrong_labels, "MOST_OVERLAP", told["overlap"] - 1e-3)
+    assert _told(many[1], suite)[1]["assumption"].endswith(wrong_labels.TOO_HIGH)
 
 
 def test_flips_are_those_in_the_place_of_an_example(many, suite):
