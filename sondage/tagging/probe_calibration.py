@@ -37,7 +37,7 @@ LEAST_EXPLAINED = 0.67
 """Of π over U / q at `BODY`: .69 to 1.07 on development cells with uniform noise, else at most .47."""
 OVERLAP_LEVEL, MOST_OVERLAP = 0.8, 0.1
 """Estimated share of right labels above the score that most flips exceed. On development cells with uniform noise at
-most .054 where a model is right of four in five, .13 to .17 where it is of half: shares came out .02 to .10 too high."""
+most .054 where a model is right of four in five, .13 to .17 where it is of half: shares came out .02 to .1 too high."""
 _SWEEPS = 40
 
 
