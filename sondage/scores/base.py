@@ -53,6 +53,17 @@ def mean_over_epochs(values: CurveArray, change: Callable[[AnyArray], AnyArray] 
     return out
 
 
+def of_last_look(values: CurveArray) -> PerRow:
+    """A channel of a few epochs: the last one in which any row has it counts, for all rows. Shape (rows,).
+
+    NaN for those that were not looked at then.
+    """
+    for epoch in reversed(range(values.shape[1])):
+        if not np.isnan(values[:, epoch]).all():
+            return np.array(values[:, epoch], dtype=np.float32)
+    return np.full(len(values), np.nan, dtype=np.float32)
+
+
 def mean_over_runs(per_run: Sequence[PerRow]) -> PerRow:
     """Per row the mean over the runs that have a number for it; NaN where none has. Shape (rows,)."""
     return nanmean(np.stack(per_run), axis=0)
