@@ -1,6 +1,6 @@
 """③ Closing epochs of recorded runs: everything that was announced is there, or nothing is closed.
 
-The channels `left_out` and `distance` alone may be absent: they are of the epochs in which the training looked at its
+The channels `label_odds` and `distance` alone may be absent: they are of the epochs in which the training looked at its
 features.
 
 Of several ranks the last one closes the epoch: their parts become blocks, in one transaction. Of a row that several
@@ -21,7 +21,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from sondage.recorder.channels import COUNT, OF_LOOKS
+from sondage.recorder.channels import COUNT, MAY_LACK
 from store import runs
 from store.bulk import fetch_binary
 from store.curve_parts import (
@@ -127,7 +127,7 @@ def shards_there(
 
 def _require_all(there: set[tuple[str, int]], run: Run, recording: Recording, epoch: int, rank: int) -> None:
     shards = range(num_shards(run.num_rows))
-    needed = set(recording.channels) - (set(OF_LOOKS) - {name for name, _ in there})
+    needed = set(recording.channels) - (set(MAY_LACK) - {name for name, _ in there})
     missing = [(name, shard) for name in sorted(needed) for shard in shards if (name, shard) not in there]
     if missing:
         some = ", ".join(f"{name}/{shard}" for name, shard in missing[:10])
@@ -197,7 +197,7 @@ def merge(session: Session, *, run: Run, recording: Recording, epoch: int) -> No
     if not closings:
         raise IncompleteEpoch(f"No rank has closed its part of epoch {epoch}; there is nothing to close.")
     ranks = [closing.rank for closing in closings]
-    seen = {name: 0 for name in recording.channels if name not in OF_LOOKS}
+    seen = {name: 0 for name in recording.channels if name not in MAY_LACK}
     for shard in range(num_shards(run.num_rows)):
         for name, number in _merge_shard(session, run, recording, epoch, ranks, shard).items():
             seen[name] += number
@@ -226,7 +226,7 @@ def _merge_shard(
     counts = parts(COUNT) if COUNT in recording.channels else None
     seen = {}
     for channel, dtype in recording.channels.items():
-        if channel in OF_LOOKS:
+        if channel in MAY_LACK:
             looked = parts(channel)
             if not looked:
                 continue

@@ -158,7 +158,7 @@ def _looks(view: TagView, run_ids: Sequence[int], index: int) -> list[float | No
 def _looked(view: TagView, run_id: int, position: int, index: int) -> float:
     first = view.tagging.parameters.get(taggings.EPOCHS)
     epoch = curves.closed_epochs(view.session, run_id=run_id, first=first)[position]
-    found = curves.read_rows(view.session, run_id=run_id, channel="left_out", rows=[index], epochs=[epoch])
+    found = curves.read_rows(view.session, run_id=run_id, channel="label_odds", rows=[index], epochs=[epoch])
     return float(found[0, 0])
 
 

@@ -96,7 +96,9 @@ def train_run(
             probes=plan.probes(len(row)),
             displaced=data.displaced_rows,
             name=f"slot {slot}",
-            looks={epoch: sink.channels[epoch]["left_out"][kept] for epoch in look_epochs(recipe.num_epochs)},
+            looks={
+                epoch: sink.channels[epoch]["label_odds"][kept] for epoch in look_epochs(recipe.num_epochs)
+            },
         ),
         extra=Curves({name: np.stack(values, axis=1)[kept] for name, values in recorder.extra.items()}),
         logits=logits,

@@ -19,7 +19,7 @@ _DTYPES = ("float32", "float16", "int8", "int16", "int32")
 def read_channel(http: Http, run: Run, channel: str) -> AnyArray:
     """All closed epochs of a channel, shape (rows, epochs), in the dtype it is stored in.
 
-    Epochs that lack it, as most do of `left_out`, are NaN or −1. Raises NotFound where all do.
+    Epochs that lack it, as most do of `label_odds`, are NaN or −1. Raises NotFound where all do.
     """
     epochs = [_read_epoch(http, run, channel, epoch) for epoch in range(run.epochs_done)]
     if not epochs:

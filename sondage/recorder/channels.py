@@ -16,11 +16,13 @@ FLOATS: tuple[str, ...] = ("float32", "float16")
 INTEGERS: tuple[str, ...] = ("int8", "int16", "int32")
 COUNT = "count"
 """How often a row was seen in an epoch; recorded where it is asked for."""
-LEFT_OUT = "left_out"
+LABEL_ODDS = "label_odds"
 """Left-out log odds (`sondage.tagging.left_out`), of the epochs of a look alone; recorded where it is asked for."""
 DISTANCE = "distance"
 """Distances to the nearest class (`sondage.tagging.class_distance`), likewise."""
-OF_LOOKS = (LEFT_OUT, DISTANCE)
+OF_LOOKS = (LABEL_ODDS, DISTANCE)
+MAY_LACK = (*OF_LOOKS, "left_out")
+"""Channels that most epochs lack. Older recorders call margins `left_out`, which nothing reads any more."""
 DEFAULT_CHANNELS = ("loss", "margin", "predicted")
 ARGUMENTS = ("rows", "keys", "logits", "labels")
 """Names that `log` needs for itself."""

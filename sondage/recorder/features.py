@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from sondage.errors import InvalidInput
-from sondage.recorder.channels import LEFT_OUT
+from sondage.recorder.channels import LABEL_ODDS
 from sondage.tagging.class_distance import ClassDistances
 from sondage.tagging.gaussian_classes import NOBODY
 from sondage.tagging.left_out import WIDEST, LabelOdds, directions, draw_fitted
@@ -22,7 +22,7 @@ SEED = 0
 MOST_OTHERS = 2_097_152
 """Rows that are not fitted and are kept all the same; of those beyond a look tells nothing."""
 MOST_CLASSES = 32_768
-"""The weights of so many take a quarter of a gibibyte."""
+"""A look asks of every row how far it is from each: with more classes it would take minutes."""
 _CHUNK_ROWS = 1_024
 _UNKNOWN = -1
 _Witness = Callable[[AnyArray, Labels, Rows], AnyArray]
@@ -146,7 +146,7 @@ class Features:
 
 def _witness(name: str, features: AnyArray, labels: Labels) -> _Witness:
     """Fitted to these rows."""
-    if name == LEFT_OUT:
+    if name == LABEL_ODDS:
         return LabelOdds(features, labels).log_odds
     distances = ClassDistances(features, labels).distances
     return lambda features, labels, without: distances(features, without)

@@ -19,7 +19,7 @@ from sondage.recorder.trouble import Trouble
 from sondage.tagging.left_out import look_epochs
 from sondage.types import AnyArray
 
-ANNOUNCE = "begin the run with init(channels=('loss', 'margin', 'predicted', 'left_out', 'distance'))"
+ANNOUNCE = "begin the run with init(channels=('loss', 'margin', 'predicted', 'label_odds', 'distance'))"
 _NOT_RECORDED = "A look at the features is not recorded: {}."
 
 

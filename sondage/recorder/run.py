@@ -89,7 +89,7 @@ class Run:
     @property
     def wants_features(self) -> bool:
         """Is a look due at the end of this epoch: a sixth, a third and all of `init(num_epochs=…)`? Never without the
-        channel `left_out` or `distance`, nor in one process of several."""
+        channel `label_odds` or `distance`, nor in one process of several."""
         return self._looks.wanted(self.next_epoch)
 
     def plant(self, probes: Sequence[Mapping[str, Any]], *, suite_id: int | None = None) -> None:
@@ -213,8 +213,8 @@ class Run:
     def log_features(self, *, features: Any, rows: Any = None, keys: Any = None, labels: Any = None) -> None:
         """Take a batch of a look at the model's features, between the epoch's last step and `end_epoch`.
 
-        `sondage.torch.look` does. Needs `init(channels=(…, "left_out", "distance"))`, or one of the two. What is wrong
-        raises nothing: there is one warning, and the epoch is recorded without a look.
+        `sondage.torch.look` does. Needs `init(channels=(…, "label_odds", "distance"))`, or one of the two. What is
+        wrong raises nothing: there is one warning, and the epoch is recorded without a look.
 
         Parameters
         ----------

@@ -87,7 +87,7 @@ def init(
         Name of the loss that trains where it is not the plain cross-entropy (mixup, smoothing, class weights,
         focal). The recorded loss is then worked out from logits and labels, whatever `log(loss=…)` gets.
     channels : sequence of str, or mapping of name to dtype
-        What is recorded. `("loss",)` needs no logits. `count` tells how often a row was seen in an epoch; `left_out`
+        What is recorded. `("loss",)` needs no logits. `count` tells how often a row was seen in an epoch; `label_odds`
         and `distance` are worked out of the model's features at three looks (`sondage.torch.look`, `Run.log_features`).
         A name of the user's own is float32 unless the mapping says float16, int8, int16 or int32.
     url, key : str, optional

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from sondage.curves import Curves
 from sondage.errors import InvalidInput
-from sondage.scores import aum, certainty, distance, last_loss, learnability, left_out, mean_loss
+from sondage.scores import aum, certainty, distance, label_odds, last_loss, learnability, mean_loss
 from sondage.scores.base import Score, mean_over_runs
 from sondage.types import PerRow
 
 SCORES: dict[str, Score] = {
     module.SCORE.name: module.SCORE
-    for module in (mean_loss, last_loss, aum, learnability, certainty, distance, left_out)
+    for module in (mean_loss, last_loss, aum, learnability, certainty, distance, label_odds)
 }
 
 

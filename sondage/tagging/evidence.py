@@ -168,8 +168,9 @@ def _best_look(run: Prepared) -> int | None:
 def _learned(run: Prepared, left_out: AnyArray) -> float:
     """How many of the known wrong labels a look has learned by heart, as a share, beyond what chance gives back.
 
-    A classifier that was fitted without an example, on features that know nothing of its label, gives back a wrong one
-    no oftener than it gives an example any one class but its own.
+    Given back is a label that is more likely than not (log odds above 0). A classifier that was fitted without an
+    example, on features that know nothing of its label, gives back a wrong one no oftener than it finds any one class
+    but its own more likely than not. Where few labels are more likely than not, as on hard data, this is a lower bound.
     """
     back, own = left_out[run.known_wrong], left_out[: len(run.trained)][run.trained]
     back, own = back[np.isfinite(back)], own[np.isfinite(own)]

@@ -14,9 +14,9 @@ from sondage.types import AnyArray, Labels, Mask, Rows
 
 NOBODY = -1
 _LEAST_VARIANCE = 1e-6
-"""Where classes hardly vary; of a column whose variance over all examples is 1."""
+"""Added at least, where classes hardly vary; of a column whose variance over all examples is 1."""
 _FURTHEST = 1e6
-"""Standard deviations of a column. The squares of more do not fit into float32."""
+"""Standard deviations of a column. So the squares of what is whitened fit into float32, whatever the covariance."""
 _CHUNK_ROWS = 4_096
 _CHUNK_ENTRIES = 2**19
 """Of an array rows × classes: 2 MiB."""
@@ -36,8 +36,9 @@ class GaussianClasses:
     Notes
     -----
     The covariance is the scatter within classes, Σ (x − μ)(x − μ)ᵀ, and the penalty, over n − classes; penalty and
-    divisor stay where a row is left out. Features are kept whitened: multiplied so that the covariance is the identity
-    and distances are plain ones.
+    divisor stay where a row is left out, as do middle and scale of the columns. Features are kept whitened: multiplied
+    so that the covariance is the identity and distances are plain ones. In float32: two classes that lie a thousand
+    times further from the middle than from each other are not told apart.
     """
 
     def __init__(self, features: AnyArray, labels: Labels, penalty: float) -> None:
@@ -52,6 +53,7 @@ class GaussianClasses:
         means = self._means(rows)
         self._whitening = self._whitened_by(self._scatter(rows, means), penalty)
         self.means = means @ self._whitening
+        self._lengths = _inner(self.means, self.means)
         self._rows = rows @ self._whitening
 
     def blocks(self, num_rows: int) -> list[slice]:
@@ -66,8 +68,9 @@ class GaussianClasses:
     def squares(self, rows: AnyArray, left: LeftOut) -> AnyArray:
         """Squared distances of whitened rows to all classes, infinite to one that is no more. Shape (rows, classes)."""
         means, own = self.means, left.own
-        squares = _inner(rows, rows)[:, None] - 2 * (rows @ means.T) + _inner(means, means)
-        squares += left.gain[:, None] * (_inner(rows, left.away)[:, None] - left.away @ means.T) ** 2
+        squares = _inner(rows, rows)[:, None] - 2 * (rows @ means.T) + self._lengths
+        if left.there.any():
+            squares += left.gain[:, None] * (_inner(rows, left.away)[:, None] - left.away @ means.T) ** 2
         to_own = left.squared(rows - means[own] + left.towards)
         squares[np.arange(len(rows)), own] = np.where(left.was_alone, np.inf, to_own)
         return np.asarray(squares)
@@ -119,14 +122,14 @@ class GaussianClasses:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Of each row, the fitted one that is left out; nothing is left out of a row whose `away` is 0.
+    """Of each row, the fitted one that is left out, if there is one.
 
     Parameters
     ----------
     there : bool array, shape (rows,)
         Something is left out.
     own : int array, shape (rows,)
-        The class of what is left out.
+        Position of its class among the classes; any where nothing is left out.
     away, towards : float32 arrays, shape (rows, width)
         From its class's mean to it, whitened; and how far that mean moves back without it.
     gain : float32 array, shape (rows,)

@@ -164,4 +164,7 @@ def _share_below(kept: Mapping[str, Any], name: str, values: Sequence[float]) ->
     known = [value for value in values if not np.isnan(value)]
     if not known or kept[name] is None:
         return None
-    return float(np.interp(np.mean(known), kept[name], kept["levels"]))
+    value, quantiles = np.mean(known), np.asarray(kept[name])
+    # Log odds are cut at both ends, so that many examples may have the very same: none of these is below another.
+    same = np.flatnonzero(np.isclose(quantiles, value, rtol=2e-5, atol=1e-6))
+    return float(kept["levels"][same[0]] if len(same) else np.interp(value, quantiles, kept["levels"]))

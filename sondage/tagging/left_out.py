@@ -2,7 +2,7 @@
 
 A model that trains on a wrong label learns it by heart in the end, and its own margin no longer tells. Its last hidden
 layer, looked at as the training goes on, is another witness: a linear discriminant analysis of it, fitted to the given
-labels of all other examples, has a probability for each label that the example's own had no part in. Leaving one out
+labels of all other examples, has a probability for each label that the example's own has no say in. Leaving one out
 has a closed form, so that one fit serves for all (`sondage.tagging.gaussian_classes`). Measured:
 docs/benchmarks/truth.md.
 """
@@ -59,7 +59,8 @@ def left_out_odds(
     -------
     float32 array, shape (rows,)
         Within ±`MOST`; below 0 where the other classes together are likelier than its own. NaN where nothing can be
-        said: features that are not finite, a label that no other fitted row has, one class alone.
+        said: features that are not finite, a label that no other fitted row has, one class alone. Where many more rows
+        are looked at than fitted, rare labels may be of none.
 
     Raises
     ------
@@ -111,8 +112,8 @@ def directions(width: int, seed: int) -> AnyArray | None:
     """What features are multiplied by, float32 (width, `WIDEST`); None where they are narrow enough."""
     if width <= WIDEST:
         return None
-    drawn = np.random.default_rng(seed).normal(size=(width, WIDEST))
-    return drawn.astype(np.float32) / np.float32(WIDEST**0.5)
+    lines = np.random.default_rng(seed).normal(size=(width, WIDEST))
+    return lines.astype(np.float32) / np.float32(WIDEST**0.5)
 
 
 class LabelOdds:

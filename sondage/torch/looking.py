@@ -37,15 +37,15 @@ def look(
 ) -> None:
     """Record what a look tells of this epoch, if one is due; call it in every epoch before `run.end_epoch()`.
 
-    That are the channels `left_out` and `distance`, whichever the run was begun with. The examples go through the model
-    once, in evaluation mode and without gradients; what its last linear layer is given are the features
+    That are the channels `label_odds` and `distance`, whichever the run was begun with. The examples go through the
+    model once, in evaluation mode and without gradients; what its last linear layer is given are the features
     (`Run.log_features`). Parameters, modes and the states of random generators are afterwards what they were. What goes
     wrong is warned of once, and the training goes on.
 
     Parameters
     ----------
     run : Run
-        Begun with `init(channels=(…, "left_out", "distance"))`, or with one of the two.
+        Begun with `init(channels=(…, "label_odds", "distance"))`, or with one of the two.
     model : nn.Module
     loader : iterable of batches
         Of `Indexed` or planted examples, without augmentation; one of its own serves best, which leaves none out and

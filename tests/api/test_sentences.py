@@ -75,7 +75,7 @@ def by_evidence(world: World, index: int, left_out: float) -> None:
             _, predicted = curves_of(slot)
             predicted[index] = 1
             curves.write_epoch(
-                session, run_id=run, epoch=1, channels={"left_out": looks, "predicted": predicted[:, 1]}
+                session, run_id=run, epoch=1, channels={"label_odds": looks, "predicted": predicted[:, 1]}
             )
 
 

@@ -41,13 +41,13 @@ def test_whole_run_comes_back_over_shards(session: Session, run: Run) -> None:
 def test_a_channel_of_some_epochs_is_found_and_read_there(session: Session, run: Run) -> None:
     values = np.linspace(-1, 1, 8).astype(np.float32)
     for epoch in range(3):
-        more = {"left_out": values} if epoch == 1 else {}
+        more = {"label_odds": values} if epoch == 1 else {}
         _write(session, run, epoch, loss=values + epoch, **more)
-    curves.write_epoch(session, run_id=run.id, epoch=3, channels={"left_out": values})  # not closed yet
-    epochs = curves.epochs_of_channel(session, run_id=run.id, channel="left_out")
+    curves.write_epoch(session, run_id=run.id, epoch=3, channels={"label_odds": values})  # not closed yet
+    epochs = curves.epochs_of_channel(session, run_id=run.id, channel="label_odds")
     assert epochs == [1]
     assert curves.epochs_of_channel(session, run_id=run.id, channel="margin") == []
-    found = curves.read_channel(session, run_id=run.id, channel="left_out", num_rows=8, epochs=epochs)
+    found = curves.read_channel(session, run_id=run.id, channel="label_odds", num_rows=8, epochs=epochs)
     np.testing.assert_array_equal(found, values[:, None])
 
 

@@ -69,7 +69,8 @@ def test_what_is_out_of_range_is_said_at_the_end_of_the_epoch(row, label):
 def test_a_look_leaves_the_device_as_it_was_and_says_what_the_cpu_says(epoch, tmp_path):
     (values, labels), device = epoch, "cuda"
     run = sondage.init(
-        dataset="d", run="r", labels=labels, num_epochs=1, channels=("loss", "left_out"), mode="offline", spool=tmp_path
+        dataset="d", run="r", labels=labels, num_epochs=1, channels=("loss", "label_odds"), mode="offline",
+        spool=tmp_path,
     )  # fmt: skip
     model = nn.Sequential(nn.Dropout(0.5), nn.Linear(C, 200), nn.ReLU(), nn.Linear(200, C)).to(device)
     torch.manual_seed(3)
@@ -80,6 +81,8 @@ def test_a_look_leaves_the_device_as_it_was_and_says_what_the_cpu_says(epoch, tm
     run.log(rows=torch.arange(N, device=device), loss=torch.zeros(N, device=device))
     run.end_epoch()
     run.finish()
-    found = RunFolder(next(tmp_path.glob("d*r*")), 0).read_epoch(0).channels["left_out"]
+    found = RunFolder(next(tmp_path.glob("d*r*")), 0).read_epoch(0).channels["label_odds"]
     hidden = model[:3].cpu().eval()(values).detach().numpy() @ directions(200, 0)
-    np.testing.assert_allclose(found, left_out_odds(hidden, labels.numpy(), np.ones(N, bool)), atol=0.02)
+    np.testing.assert_allclose(
+        found, left_out_odds(hidden, labels.numpy(), np.ones(N, bool)), rtol=0.02, atol=0.05
+    )

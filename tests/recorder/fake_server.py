@@ -270,7 +270,7 @@ class FakeServer:
 
     def _close(self, request: Request, run_id: str, epoch: str) -> tuple[int, dict[str, Any]]:
         run, body, number = self.runs[int(run_id)], json.loads(request.body), int(epoch)
-        needed = [c for c in run.body["channels"] if c not in ("left_out", "distance")]
+        needed = [c for c in run.body["channels"] if c not in ("label_odds", "distance")]
         missing = [c for c in needed if (number, body["rank"], c, 0) not in run.parts]
         if missing:
             return problem(422, "incomplete_epoch", f"{missing} are missing")

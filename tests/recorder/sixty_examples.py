@@ -10,7 +10,7 @@ import pytest
 import sondage
 from tests.recorder.fake_server import FakeServer
 
-CHANNELS = ("loss", "margin", "predicted", "left_out")
+CHANNELS = ("loss", "margin", "predicted", "label_odds")
 N = 60
 LABELS = np.arange(N) % 3
 FEATURES = (np.random.default_rng(0).normal(size=(N, 5)) + 3 * np.eye(3, 5)[LABELS]).astype(np.float32)
@@ -24,8 +24,8 @@ def close(run: sondage.Run) -> None:
     run.end_epoch()
 
 
-def looked_at(server: FakeServer, channel: str = "left_out") -> dict[int, np.ndarray]:
-    """By epoch, the left-out margins that arrived, or the distances."""
+def looked_at(server: FakeServer, channel: str = "label_odds") -> dict[int, np.ndarray]:
+    """By epoch, the log odds that arrived, or the distances."""
     return {key[0]: values for key, values in server.run.parts.items() if key[2] == channel}
 
 

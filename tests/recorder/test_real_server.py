@@ -37,9 +37,9 @@ def test_the_guide(here: str, tmp_path: Path) -> None:
     wrong = frame["key"].astype(int) % 25 == 0
     assert wrong.head(50).mean() > 0.5, "wrong labels stand at the top"
     with Client() as client:
-        looked = np.isfinite(client.runs.curves("with-looks", "left_out")).all(axis=0)
+        looked = np.isfinite(client.runs.curves("with-looks", "label_odds")).all(axis=0)
         distances = client.runs.curves("with-looks", "distance")
-        by_hand = client.runs.curves("looks-by-hand", "left_out")
+        by_hand = client.runs.curves("looks-by-hand", "label_odds")
     assert looked.tolist() == [True, True, False, False, False, True]
     np.testing.assert_array_equal(np.isfinite(distances).all(axis=0), looked)
     assert np.isfinite(by_hand).all()

@@ -233,7 +233,7 @@ def test_the_tags_of_a_run_of_ones_own_take_its_look(
     pending = run.tag(suite="default")
     tags = pending.wait().to_pandas()
     with Client() as client:
-        found = client.runs.curves("looked", "left_out")
+        found = client.runs.curves("looked", "label_odds")
         report = client.taggings.report(pending.tagging).report
     np.testing.assert_array_equal(np.isfinite(found).any(axis=0), [True, True, False, True])
     here = np.array([int(row) for *_, rows in loader for row in rows])

@@ -96,7 +96,7 @@ def test_looks_at_the_features_count_only_once_they_were_taken(world):
     """They are taken after a sixth, a third and all of the training: of four epochs after the first, second, last."""
     with world.session() as session:
         run = session.scalars(select(Run).order_by(Run.id.desc())).first()
-        for channel in ("left_out", "distance"):
+        for channel in ("label_odds", "distance"):
             assert curves.epochs_of_channel(session, run_id=run.id, channel=channel) == [0, 1, 3]
             assert channel not in curves.channels(session, run_id=run.id, epochs=[2])
             assert channel in curves.channels(session, run_id=run.id, epochs=[1, 2])

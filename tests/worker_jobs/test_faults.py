@@ -349,7 +349,7 @@ def test_progress_of_a_tagging_needs_no_database_but_minds_an_abort(taken):
         (["loss", "margin", "predicted"], False, ["loss", "predicted"]),
         (["loss", "margin"], False, ["loss", "margin"]),
         (["entropy", "loss"], False, ["loss"]),
-        (["left_out", "loss", "margin", "predicted"], True, ["loss", "margin", "predicted"]),
+        (["label_odds", "loss", "margin", "predicted"], True, ["loss", "margin", "predicted"]),
         (["entropy", "loss"], True, ["loss"]),
     ],
 )

@@ -34,7 +34,7 @@ SLOW_MODEL = "tests.worker_jobs.slow_model"
 BATCH_SIZE, NUM_EPOCHS = 50, 4
 PASSES_PER_EPOCH = 6
 CHANNELS = ("loss", "margin", "predicted")
-LOOKS = {"left_out", "distance"}
+LOOKS = {"label_odds", "distance"}
 """Channels of some epochs alone."""
 OPEN = ("queued", "running")
 DIGITS = {"kind": "digits", "limit": 330, "validation_share": 0.1, "noise": {"share": 0.1, "seed": 1}}

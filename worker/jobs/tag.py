@@ -144,7 +144,7 @@ def _read_run(session: Session, subject: _Subject, run: Run) -> RunCurves:
         probes=probes,
         displaced=np.array([p.source_row for p in made if p.source_row is not None], dtype=np.int64),
         name=run.name,
-        looks=_looks(session, run, epochs) if by_evidence and "left_out" in recorded else {},
+        looks=_looks(session, run, epochs) if by_evidence and "label_odds" in recorded else {},
         other_splits=np.setdiff1d(np.arange(num_examples), subject.columns.train_rows, assume_unique=True),
         setup={**run.recipe, **run.protocol},
     )
@@ -162,10 +162,10 @@ def _early(tagging: Tagging) -> dict[str, int | None] | None:
 
 def _looks(session: Session, run: Run, epochs: Sequence[int]) -> dict[int, AnyArray]:
     """By position among the epochs, the left-out log odds, shape (num_rows,)."""
-    looked = curves.epochs_of_channel(session, run_id=run.id, channel="left_out")
+    looked = curves.epochs_of_channel(session, run_id=run.id, channel="label_odds")
     within = [epoch for epoch in looked if epoch in epochs]
     found = curves.read_channel(
-        session, run_id=run.id, channel="left_out", num_rows=run.num_rows, epochs=within
+        session, run_id=run.id, channel="label_odds", num_rows=run.num_rows, epochs=within
     )
     return {epochs.index(epoch): found[:, number] for number, epoch in enumerate(within)}
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sondage.recorder.channels import DISTANCE, LEFT_OUT, OF_LOOKS
+from sondage.recorder.channels import DISTANCE, LABEL_ODDS, OF_LOOKS
 from sondage.tagging.class_distance import ClassDistances
 from sondage.tagging.gaussian_classes import NOBODY
 from sondage.tagging.left_out import LabelOdds, draw_fitted
@@ -26,7 +26,7 @@ _BLOCK_ROWS = 1_024
 def look(
     trainer: Trainer, data: TrainingData, check: Callable[[], None] = lambda: None
 ) -> dict[str, AnyArray]:
-    """The channels `left_out` and `distance` of an epoch.
+    """The channels `label_odds` and `distance` of an epoch.
 
     Every row goes through the model once. At most 65,536 rows' features are kept; those of the others are not.
 
@@ -63,7 +63,7 @@ def look(
         place[data.num_examples :] = np.where(data.probe_sources >= 0, place[data.probe_sources], NOBODY)
 
         def tell(batch: AnyArray, values: AnyArray) -> None:
-            out[LEFT_OUT][batch] = odds.log_odds(values, data.labels[batch], place[batch])
+            out[LABEL_ODDS][batch] = odds.log_odds(values, data.labels[batch], place[batch])
             out[DISTANCE][batch] = classes.distances(values, place[batch])
 
         for start in range(0, len(fitted), _BLOCK_ROWS):

@@ -21,7 +21,7 @@ VALUES = hnp.arrays(
 def slowly(name, loss, margin, distance):
     if name == "last_loss":
         return loss[-1]
-    if name in ("distance", "left_out"):
+    if name in ("distance", "label_odds"):
         return distance[2] * (1 if name == "distance" else -1)
     if name == "certainty":
         loss, margin = loss[2:], margin[2:]
@@ -41,7 +41,7 @@ def slowly(name, loss, margin, distance):
 @given(VALUES, VALUES, VALUES)
 def test_each_score_is_its_definition(loss, margin, distance):
     distance[:, 3], distance[0, 2] = np.nan, 1.5
-    curves = Curves({"loss": loss, "margin": margin, "distance": distance, "left_out": -distance})
+    curves = Curves({"loss": loss, "margin": margin, "distance": distance, "label_odds": -distance})
     for name, score in SCORES.items():
         expected = [slowly(name, *row) for row in zip(loss, margin, distance, strict=True)]
         got = score(curves)
@@ -88,7 +88,7 @@ def test_bad_ends_point_at_wrong_labels():
             "loss": [[0.1, 0.01], [4.0, 5.0]],
             "margin": [[3.0, 6.0], [-2.0, -4.0]],
             "distance": [[5.0, 2.0], [4.0, 9.0]],
-            "left_out": [[-5.0, 9.0], [4.0, -9.0]],
+            "label_odds": [[-5.0, 9.0], [4.0, -9.0]],
         }
     )
     for score in SCORES.values():

@@ -72,7 +72,7 @@ def test_where_the_margin_is_not_known_the_loss_serves():
     assert evidence([one])[3] == pytest.approx(expected, abs=0.02)
 
 
-def test_the_left_out_margin_is_added_by_its_weight():
+def test_the_left_out_odds_are_added_by_its_weight():
     margins = np.random.default_rng(1).uniform(-1, 1, N).astype(np.float32)
     one = run(channels=("margin", "loss"), looks={2: margins})
     expected = z(-one.curves["margin"].mean(axis=1)) + z(-margins)
@@ -84,7 +84,7 @@ def test_the_left_out_margin_is_added_by_its_weight():
 
 
 @pytest.mark.parametrize("given_back", [0, 5, 8, 10])
-def test_the_left_out_margin_counts_the_less_the_more_wrong_labels_the_features_know_by_heart(given_back):
+def test_the_left_out_odds_count_the_less_the_more_wrong_labels_the_features_know_by_heart(given_back):
     margins = np.random.default_rng(1).uniform(0.1, 1, N).astype(np.float32)
     margins[:10] *= -1
     margins[:given_back] *= -1
@@ -98,7 +98,7 @@ def test_the_left_out_margin_counts_the_less_the_more_wrong_labels_the_features_
     assert found.to_dict()["look_weight"] == pytest.approx(found.left_out_weight, abs=1e-4)
 
 
-def test_the_left_out_margin_counts_the_less_the_less_it_agrees_with_the_margin():
+def test_the_left_out_odds_count_the_less_the_less_it_agrees_with_the_margin():
     one, _ = learned_by_heart()
     same = -RunEvidence.of(one).margin
     noise = np.random.default_rng(4).normal(size=N)

@@ -85,6 +85,24 @@ def test_an_examples_place_is_that_of_the_order(channels):
     assert at.left_out_weight == pytest.approx(np.mean([told["look_weight"] for told in evidence]))
 
 
+@pytest.mark.parametrize("scale", [1.0, 7.3, 1e-3])
+@pytest.mark.parametrize("share", [0.8, 0.28])
+def test_of_many_that_have_the_very_same_none_stands_below_another(scale, share):
+    """As log odds that are cut: the surest are not told that others are surer."""
+    runs = []
+    for seed in (0, 1):
+        one = run(seed)
+        looks = {epoch: values * scale for epoch, values in one.looks.items()}
+        top = float(np.nanmax(looks[4])) + scale
+        looks[4][np.flatnonzero(np.arange(len(looks[4])) < share * N)] = top
+        runs.append(replace(one, looks=looks))
+    kept, evidence, found = told(runs)
+    assert stands(runs, kept, evidence, 3).left_out == 0
+    last = int(0.9 * N)
+    expected = (found.left_out < found.left_out[last]).mean()
+    assert stands(runs, kept, evidence, last).left_out == pytest.approx(expected, abs=0.01)
+
+
 def test_it_is_not_that_of_the_plain_mean():
     """Only the third epoch counts: what is low in all the others is not low by evidence."""
     one = run(0)

@@ -23,10 +23,10 @@ def test_every_recipe_is_looked_at(name, make_data, tmp_path):
     split = np.repeat([0, 1, 2], [37, 8, 5])
     data = make_data(modality, split=split, displaced=[2, 11])
     sink = run(data, short(recipe, num_epochs=5), tmp_path)
-    looked = [epoch for epoch, channels in sink.channels.items() if "left_out" in channels]
+    looked = [epoch for epoch, channels in sink.channels.items() if "label_odds" in channels]
     assert looked == list(look_epochs(5)) == [0, 1, 4]
     for epoch in looked:
-        for channel in ("left_out", "distance"):
+        for channel in ("label_odds", "distance"):
             found = sink.channels[epoch][channel]
             assert np.isfinite(found[:37]).all(), "displaced ones too"
             assert np.isnan(found[37:]).all()
@@ -40,7 +40,7 @@ def test_probes_are_looked_at_and_have_no_say(make_data):
         return look(Trainer.build(data, short(RECIPES["linear"][1]), seed=0, device=CPU), data)
 
     ones, others = looked(0), looked(2)
-    one, other = ones["left_out"], others["left_out"]
+    one, other = ones["label_odds"], others["label_odds"]
     assert np.isfinite(one).all()
     np.testing.assert_array_equal(one[:50], other[:50])
     assert (one[50:] != other[50:]).all()
@@ -56,7 +56,7 @@ def test_a_probe_is_looked_at_without_the_example_that_it_was_made_from():
         "vector", (values,), labels, 3, probes=(values[:1],), probe_labels=labels[:1], displaced=[0]
     )
     found = look(Trainer.build(data, short(RECIPES["linear"][1]), seed=0, device=CPU), data)
-    assert found["left_out"][50] == pytest.approx(found["left_out"][0], abs=1e-3)
+    assert found["label_odds"][50] == pytest.approx(found["label_odds"][0], abs=1e-3)
     assert found["distance"][50] == pytest.approx(found["distance"][0], rel=1e-5)
 
 
@@ -83,9 +83,9 @@ def test_distances_are_those_of_the_features_and_what_is_foreign_is_far():
 def test_a_wrong_label_of_plain_classes_is_seen(make_data):
     data = make_data("vector")
     data.labels[4] = (data.labels[4] + 1) % 3
-    found = look(Trainer.build(data, short(RECIPES["linear"][1]), seed=0, device=CPU), data)["left_out"]
-    assert found[4] < -0.5
-    assert np.median(found) > 0.5
+    found = look(Trainer.build(data, short(RECIPES["linear"][1]), seed=0, device=CPU), data)["label_odds"]
+    assert found[4] < -2
+    assert np.median(found) > 2
 
 
 def test_wide_features_are_projected(make_data, monkeypatch):
@@ -94,7 +94,7 @@ def test_wide_features_are_projected(make_data, monkeypatch):
     plain = look(trainer, data)
     monkeypatch.setattr(left_out, "WIDEST", 8)
     narrow, again = look(trainer, data), look(trainer, data)
-    assert narrow.keys() == plain.keys() == {"left_out", "distance"}
+    assert narrow.keys() == plain.keys() == {"label_odds", "distance"}
     for channel, values in narrow.items():
         assert values.shape == plain[channel].shape
         assert not np.array_equal(values, plain[channel])
@@ -118,6 +118,7 @@ def test_a_model_that_diverged_and_classes_that_nobody_else_has(make_data):
     trainer = Trainer.build(data, short(RECIPES["linear"][1]), seed=0, device=CPU)
     found = look(trainer, data)
     assert np.isfinite(found["distance"]).all()
+    assert np.isnan(found["label_odds"][4])
     trainer = Trainer.build(make_data("image"), short(RECIPES["convnet"][1]), seed=0, device=CPU)
     for one in trainer.model.parameters():
         one.data.fill_(torch.nan)

@@ -48,7 +48,7 @@ def assert_same_curves(one, other):
         np.testing.assert_array_equal(one.curves(channel), other.curves(channel), err_msg=channel)
     for epoch, channels in one.channels.items():
         assert channels.keys() == other.channels[epoch].keys()
-        for look in channels.keys() & {"left_out", "distance"}:
+        for look in channels.keys() & {"label_odds", "distance"}:
             np.testing.assert_array_equal(channels[look], other.channels[epoch][look])
 
 

@@ -51,7 +51,7 @@ const SCORE_MEANING: Record<string, string> = {
   learnability: "Mean probability of the given label over the epochs",
   certainty: "Mean probability of the likeliest class over the later half of the epochs: foreign inputs have little",
   distance: "Distance to the nearest class in the model's features, at the last look: foreign pictures are far, whatever their label",
-  left_out: "Log odds of the given label by classes fitted without the example, in the model's features at the last look",
+  label_odds: "Log odds of the given label by classes fitted without the example, in the model's features at the last look",
 };
 
 export const scoreMeaning = (method: string): string | undefined => SCORE_MEANING[method];
