@@ -21,7 +21,8 @@ from sondage.probes.suite import SuiteDefinition
 from sondage.tagging.tag import RunCurves
 from sondage.types import AnyArray, Labels, Mask
 
-FORMAT = 1
+FORMAT = 2
+"""2: looks are log odds, they were margins by ridge regressions."""
 _CHANNELS = ("loss", "margin", "predicted")
 _EXTRA = ("el2n", "runner_up")
 
@@ -194,7 +195,7 @@ def _run_arrays(run: CellRun) -> dict[str, AnyArray]:
         "logits": run.logits.astype(np.float16),
         "features": run.features.astype(np.float16),
         "validation_accuracy": run.validation_accuracy,
-        **{f"look_{epoch}": margins.astype(np.float32) for epoch, margins in curves.looks.items()},
+        **{f"look_{epoch}": odds.astype(np.float32) for epoch, odds in curves.looks.items()},
     }
 
 
