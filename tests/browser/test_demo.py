@@ -56,7 +56,7 @@ def test_the_pictures_of_made_probes(page: Page, served_demo: Demo) -> None:
 def test_every_order_and_filter_is_known_to_the_server(page: Page, served_demo: Demo) -> None:
     page.goto(f"{served_demo.url}/projects/default/taggings/{served_demo.tagging.id}")
     orders = page.get_by_label("Worst first by")
-    expect(orders.locator("option")).to_have_count(8)
+    expect(orders.locator("option")).to_have_count(9)
     for order in orders.locator("option").evaluate_all("all => all.map(one => one.value)"):
         orders.select_option(order)
         expect(page.get_by_text("1–60 of 1,797")).to_be_visible()
