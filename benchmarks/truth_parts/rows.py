@@ -123,13 +123,13 @@ def _garments(folder: Path) -> DataRow:
 def _overlaid(folder: Path) -> DataRow:
     """Hard pictures: 4,000 of Fashion-MNIST, each turned, moved, mirrored, with another one shining through; 12 epochs.
 
-    The default recipe comes to an accuracy of about .53 on them, as on CIFAR-10's.
+    The default recipe comes to an accuracy of .55 on them, where it has .52 on CIFAR-10's.
     """
     return _hardened(_fashion(folder), "overlaid")
 
 
 def _scrawls(folder: Path) -> DataRow:
-    """EMNIST's letters likewise."""
+    """EMNIST's letters likewise: an accuracy of .31."""
     return _hardened(_letters(folder), "scrawls")
 
 

@@ -175,7 +175,7 @@ def _summary(
         "threshold": THRESHOLD,
         "curve": _curve(value, low, high),
         "overlap": round(found.overlap, 4),
-        "assumption": possible[0].assumption + (TOO_HIGH if found.overlap > MOST_OVERLAP else ""),
+        "assumption": possible[0].assumption + (TOO_HIGH if told and found.overlap > MOST_OVERLAP else ""),
         "warning": None if told else _warning(found, *ends),
     }
 

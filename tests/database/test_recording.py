@@ -148,7 +148,7 @@ def test_ranks_over_several_shards(session: Session) -> None:
     np.testing.assert_array_equal(_losses(session, run)[:, 0], whole)
 
 
-@pytest.mark.parametrize("look", ["label_odds", "distance"])
+@pytest.mark.parametrize("look", ["label_odds", "distance", "left_out"])
 @pytest.mark.parametrize("world_size", [1, 2])
 def test_a_look_may_be_absent_and_not_half_of_it(session: Session, world_size: int, look: str) -> None:
     num = SHARD_ROWS + 2
